@@ -1,0 +1,83 @@
+"""Choose a host for a VM, with the reason. The simple right thing: capacity, zone, cordon; a real engine comes later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ringfence.model.hosts import HostSnapshot, HostState, NoHostFits
+from ringfence.model.names import HostId, ZoneId
+from ringfence.model.vms import VmSpec
+from ringfence.model.zones import Zone, may_mix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The host chosen, why, and why no other (`rejected`: host name → reason)."""
+
+    host_id: HostId
+    host: str
+    reason: str
+    rejected: Mapping[str, str]
+
+
+def choose_host(
+    vm: VmSpec,
+    candidates: Sequence[HostSnapshot],
+    zones: Mapping[ZoneId, Zone],
+    *,
+    apart_from: Sequence[HostId] = (),
+    only: HostId | None = None,
+) -> Placement:
+    """Choose the host with most free memory that may run the VM; refuse with every host's reason.
+
+    Hosts that a VM of the same name group already fills are not known here: spreading comes from choosing the emptiest.
+    `apart_from` are hosts that are out of the question (the source of a move); `only` is the one host asked for.
+    """
+    rejected = {
+        host.name: why
+        for host in candidates
+        if (why := why_not(vm, host, zones, apart_from=apart_from, only=only))
+    }
+    fitting = [host for host in candidates if host.name not in rejected]
+    if not fitting:
+        raise NoHostFits(vm=vm.name, rejected=rejected or {"cloud": "it has no hosts"})
+    # Ties break by name, so that a replayed workflow chooses the same host.
+    best = min(fitting, key=lambda host: (-host.free.memory_mib / max(host.total.memory_mib, 1), host.name))
+    beside = sorted(zones[zone].name for zone in best.zones if zone in zones)
+    company = f"beside {', '.join(beside)} only" if beside else "with no VM on it"
+    reason = f"most free memory ({best.free.memory_mib} of {best.total.memory_mib} MiB), {company}"
+    return Placement(host_id=best.id, host=best.name, reason=reason, rejected=rejected)
+
+
+def why_not(
+    vm: VmSpec,
+    host: HostSnapshot,
+    zones: Mapping[ZoneId, Zone],
+    *,
+    apart_from: Sequence[HostId] = (),
+    only: HostId | None = None,
+) -> str:
+    """Say why the host may not run the VM; the empty string if it may."""
+    if only is not None and host.id != only:
+        return "another host was asked for"
+    if host.id in apart_from:
+        return "the VM runs there already"
+    if host.state is not HostState.READY:
+        return f"it is {host.state}"
+    if not host.reachable:
+        return "its agent does not answer"
+    strangers = sorted(
+        zones[zone].name if zone in zones else zone
+        for zone in host.zones
+        if zone not in zones or not may_mix(zones[vm.zone_id], zones[zone])
+    )
+    if strangers:
+        return f"it runs zone {', '.join(strangers)}, which does not mix with {vm.zone}"
+    if host.free.memory_mib < vm.memory_mib:
+        return f"{host.free.memory_mib} MiB memory free, {vm.memory_mib} needed"
+    if host.free.vcpus < vm.vcpus:
+        return f"{host.free.vcpus} vCPUs free, {vm.vcpus} needed"
+    if host.free.disk_bytes < vm.disk_bytes:
+        return f"{host.free.disk_bytes >> 20} MiB disk free, {vm.disk_bytes >> 20} needed"
+    return ""

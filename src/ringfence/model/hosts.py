@@ -1,0 +1,103 @@
+"""Hosts: the hypervisors under management, and what a placement needs to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from ringfence.errors import Refused, Unreachable
+from ringfence.model.names import HostId, ZoneId
+
+
+class HostState(StrEnum):
+    JOINING = "joining"
+    READY = "ready"
+    CORDONED = "cordoned"
+    DRAINING = "draining"
+    QUARANTINED = "quarantined"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """vCPUs, memory in MiB, disk in bytes: of a host, or taken from one."""
+
+    vcpus: int = 0
+    memory_mib: int = 0
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A hypervisor. `underlay_address` carries the overlay and moves; `last_seen` is UTC, ISO 8601, or None."""
+
+    id: HostId
+    name: str
+    state: HostState
+    underlay_address: str
+    total: Capacity = field(default_factory=Capacity)
+    claimed: Capacity = field(default_factory=Capacity)
+    last_seen: str | None = None
+    reachable: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSnapshot:
+    """A host as one placement sees it: `free` capacity, and the zones of the VMs that have a claim on it."""
+
+    id: HostId
+    name: str
+    state: HostState
+    reachable: bool
+    free: Capacity
+    total: Capacity
+    zones: frozenset[ZoneId]
+
+
+@dataclass(eq=False)
+class NoHostFits(Refused):
+    """No host can run VM {vm}: {rejected}.
+
+    Add a host, lift a cordon, or free capacity, as the reasons say.
+    """
+
+    vm: str
+    rejected: dict[str, str]
+
+
+@dataclass(eq=False)
+class CapacityExceeded(Refused):
+    """Host {host} has too little {what} left.
+
+    Another placement took it first; the placement is tried again.
+    """
+
+    host: str
+    what: str
+
+
+@dataclass(eq=False)
+class JoinTokenRefused(Refused):
+    """The join token is {why}.
+
+    Make a new one on the controller with `ringfence host invite NAME`; each serves once.
+    """
+
+    status: ClassVar[int] = 403
+    why: str
+
+
+@dataclass(eq=False)
+class HostUnreachable(Unreachable):
+    """Host {host} has not answered {asked} within {patience_seconds} s.
+
+    See that its agent runs (`systemctl status ringfence-agent`) and reaches the controller.
+    """
+
+    host: str
+    asked: str
+    patience_seconds: float

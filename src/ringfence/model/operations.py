@@ -1,0 +1,68 @@
+"""Operations: long-running actions that a user can watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ringfence.errors import ErrorRecord
+from ringfence.model.names import OperationId
+
+
+class OperationKind(StrEnum):
+    CREATE_VM = "create-vm"
+    START_VM = "start-vm"
+    STOP_VM = "stop-vm"
+    DELETE_VM = "delete-vm"
+    MOVE_VM = "move-vm"
+    APPLY_FENCE = "apply-fence"
+    VERIFY = "verify"
+
+
+class OperationState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        return self in (OperationState.DONE, OperationState.FAILED)
+
+
+class StepState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationStep:
+    """One step as a user sees it. Times are UTC, ISO 8601. `detail` is a sentence, with figures where there are."""
+
+    number: int
+    name: str
+    state: StepState
+    started_at: str
+    ended_at: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`subject_id` is the record it acts on; `asked` what was asked; `result` what came of it; `error` why not."""
+
+    id: OperationId
+    kind: OperationKind
+    state: OperationState
+    subject_id: str
+    subject_name: str
+    asked: Mapping[str, Any]
+    created_at: str
+    ended_at: str | None = None
+    steps: tuple[OperationStep, ...] = ()
+    result: Mapping[str, Any] = field(default_factory=dict)
+    error: ErrorRecord | None = None

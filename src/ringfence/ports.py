@@ -1,4 +1,4 @@
-"""What the workflows need from the world, as Protocols. Implemented by `adapters`, `store` and `fakes`; no code here."""
+"""What the workflows need from the world, as Protocols; `adapters`, `store` and `fakes` implement them. No code here."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ class Records(Protocol):
         ...
 
     def settle(self, vm_id: VmId, host_id: HostId, *, reason: str) -> None:
-        """Make the host, on which the VM has a claim, the VM's host; the claim on the other one stays until released."""
+        """Make a host on which the VM has a claim the VM's host; the claim on the other one stays until released."""
         ...
 
     def bind_ports(self, vm_id: VmId, host_ids: Sequence[HostId]) -> None:
-        """Say which hosts may bind the VM's ports: none, its host, or source and destination of a move, in that order."""
+        """Say which hosts may bind the VM's ports: none, its host, or a move's source and destination, in that order."""
         ...
 
     # the fence

@@ -1,8 +1,8 @@
 """The messages between controller and agent: JSON, decoded strictly, each verb defined once.
 
-An agent long-polls `GET /agent/v1/commands` for a `Command`, does it, and posts an `Answer`. A command carries a key: the
-same key means the same command, and an agent that has answered it answers the same again without doing it twice. Every
-verb is idempotent besides. No transport here, and no decisions.
+An agent long-polls `GET /agent/v1/commands` for a `Command`, does it, and posts an `Answer`. A command carries a key:
+the same key means the same command, and an agent that has answered it answers the same again without doing it twice.
+Every verb is idempotent besides. No transport here, and no decisions.
 """
 
 from __future__ import annotations
@@ -95,16 +95,7 @@ class OpenConsole(Verb, frozen=True, kw_only=True, tag="open-console"):
 
 
 AnyVerb = (
-    HoldImage
-    | PrepareVm
-    | StartVm
-    | StopVm
-    | RemoveVm
-    | ReceiveMove
-    | SendMove
-    | CloseMove
-    | ObserveVms
-    | OpenConsole
+    HoldImage | PrepareVm | StartVm | StopVm | RemoveVm | ReceiveMove | SendMove | CloseMove | ObserveVms | OpenConsole
 )
 
 

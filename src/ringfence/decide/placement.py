@@ -1,4 +1,4 @@
-"""Choose a host for a VM, with the reason. The simple right thing: capacity, zone, cordon; a real engine comes later."""
+"""Choose a host for a VM, with the reason: capacity, zone, cordon. An engine for large clouds can take its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the workflows need from the world, as Protocols; `adapters`, `store` and `fakes` implement them. No code here."""
+"""What workflows need from the world, as Protocols; `adapters`, `store` and `fakes` implement them. No code here."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ class Records(Protocol):
     def claim(self, vm_id: VmId, host_id: HostId, *, reason: str) -> None:
         """Take the VM's place on the host; again is no error.
 
-        The first claim of a VM also makes it the VM's host; another one is a move's destination. Raises `ZoneForbids` or
-        `CapacityExceeded`, from constraints in the database, whatever anyone decided before.
+        The first claim of a VM also makes it the VM's host; another one is a move's destination. Raises `ZoneForbids`
+        or `CapacityExceeded`, from constraints in the database, whatever anyone decided before.
         """
         ...
 
@@ -107,7 +107,7 @@ class Records(Protocol):
         ...
 
     def bind_ports(self, vm_id: VmId, host_ids: Sequence[HostId]) -> None:
-        """Say which hosts may bind the VM's ports: none, its host, or a move's source and destination, in that order."""
+        """Say which hosts may bind the VM's ports: none, its host, or a move's source and destination, in order."""
         ...
 
     # the fence

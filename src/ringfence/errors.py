@@ -179,6 +179,87 @@ class WrongState(Refused):
 
 
 @dataclass(eq=False)
+class StaleRevision(Refused):
+    """{kind} {name} is at revision {current}; the change was made for revision {asked}.
+
+    Read it again, and make the change to what it is now.
+    """
+
+    status: ClassVar[int] = 412
+    kind: str
+    name: str
+    asked: int
+    current: int
+
+
+@dataclass(eq=False)
+class ReferenceLost(Refused):
+    """Something the request refers to was removed, or came into use, while it was handled.
+
+    Look at what there is now, and ask again.
+    """
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Refused):
+    """The idempotency key {key} was used for another request.
+
+    Make a new key for each new request, and repeat a key only with the very same request.
+    """
+
+    status: ClassVar[int] = 422
+    key: str
+
+
+@dataclass(eq=False)
+class RequestInFlight(Refused):
+    """The first request with idempotency key {key} has not ended yet.
+
+    Wait a moment and repeat it.
+    """
+
+    key: str
+
+
+@dataclass(eq=False)
+class StoreFull(Refused):
+    """The database has no room left; nothing was changed.
+
+    Free space where the database lives (`df`), then ask again.
+    """
+
+    status: ClassVar[int] = 507
+
+
+@dataclass(eq=False)
+class StoreBusy(Unreachable):
+    """The database was busy with other changes for too long; nothing was changed.
+
+    Ask again.
+    """
+
+
+@dataclass(eq=False)
+class StoreUnreachable(Unreachable):
+    """The database does not answer: {why}.
+
+    See that it runs and that the controller's `--database` URL reaches it.
+    """
+
+    why: str
+
+
+@dataclass(eq=False)
+class StoreBroken(Unfinished):
+    """The database failed in a way that was not foreseen: {why}.
+
+    The transaction was rolled back. See the database's own log; restore a backup if it is damaged.
+    """
+
+    why: str
+
+
+@dataclass(eq=False)
 class Relayed(RingfenceError):
     """An error told by another program in a code that this one does not know.
 

@@ -53,7 +53,10 @@ class OperationStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`subject_id` is the record it acts on; `asked` what was asked; `result` what came of it; `error` why not."""
+    """`subject_id` is the record it acts on; `asked` what was asked; `result` what came of it; `error` why not.
+
+    `version` grows with every change of the operation, so that a watcher can tell what it has seen.
+    """
 
     id: OperationId
     kind: OperationKind
@@ -66,3 +69,4 @@ class Operation:
     steps: tuple[OperationStep, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
     error: ErrorRecord | None = None
+    version: int = 1

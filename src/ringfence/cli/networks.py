@@ -1,0 +1,98 @@
+"""`ringfence network`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ringfence.cli.options import (
+    LIST_LIMIT,
+    LimitOption,
+    NetworkArgument,
+    OutputOption,
+    YesOption,
+    complete_projects,
+    confirm,
+    connect,
+)
+from ringfence.cli.output import Column, Output, field, notice, show_list, show_one
+
+app = typer.Typer(no_args_is_help=True, help="Networks: the logical switches VMs are on.")
+
+COLUMNS = (
+    field("NAME", "name"),
+    field("RANGE", "cidr"),
+    Column(title="PROJECT", cell=lambda item: item.get("project") or "any"),
+    field("MTU", "mtu"),
+    field("ID", "id"),
+)
+
+
+@app.command("list")
+def list_networks(ctx: typer.Context, limit: LimitOption = LIST_LIMIT, output: OutputOption = Output.TABLE) -> None:
+    """List the networks.
+
+    Example: ringfence network list
+    """
+    with connect(ctx) as client:
+        show_list(list(client.pages("/v1/networks", limit=limit)), COLUMNS, output, what="networks")
+
+
+@app.command("show")
+def show_network(ctx: typer.Context, network: NetworkArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show one network.
+
+    Example: ringfence network show backbone
+    """
+    with connect(ctx) as client:
+        show_one(client.get(f"/v1/networks/{network}"), COLUMNS, output)
+
+
+@app.command("create")
+def create_network(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The new network's name.")],
+    cidr: Annotated[str, typer.Option("--cidr", help="Its IPv4 range, such as 10.20.0.0/24.")],
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project", "-p", help="The one project that may use it; else all may.", autocompletion=complete_projects
+        ),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Create an overlay network. It joins VMs, and lets nothing pass between them until a policy does.
+
+    Example: ringfence network create backbone --cidr 10.20.0.0/24
+    """
+    body = {"name": name, "cidr": cidr, "project": project}
+    with connect(ctx) as client:
+        show_one(client.create("/v1/networks", body), COLUMNS, output)
+
+
+@app.command("update")
+def update_network(
+    ctx: typer.Context,
+    network: NetworkArgument,
+    mtu: Annotated[int, typer.Option("--mtu", min=576, max=9000, help="The largest packet; guests learn it by DHCP.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change a network's MTU.
+
+    Example: ringfence network update backbone --mtu 1400
+    """
+    with connect(ctx) as client:
+        show_one(client.change(f"/v1/networks/{network}", {"mtu": mtu}), COLUMNS, output)
+
+
+@app.command("delete")
+def delete_network(ctx: typer.Context, network: NetworkArgument, yes: YesOption = False) -> None:
+    """Delete a network that no VM is on.
+
+    Example: ringfence network delete backbone --yes
+    """
+    confirm(f"Delete network {network}?", yes=yes)
+    with connect(ctx) as client:
+        client.delete(f"/v1/networks/{network}")
+    notice(f"Network {network} is deleted.")

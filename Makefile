@@ -1,0 +1,82 @@
+# Every target sets up what it needs first; a second run finds it there. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := deploy/packages-machine.txt
+SYSTEM_STAMP := $(VENV)/.system-stamp
+PYTHON_STAMP := $(VENV)/.python-stamp
+INSTALL_STAMP := $(VENV)/.install-stamp
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test test-quick bench docs lint generate requirements clean
+
+help:  ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALL_STAMP)  ## Install Debian packages (as root) and Python packages, once
+
+demo: setup  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) $(BIN)/python -m ringfence.lab.demo
+
+test: setup  ## Run all tests; those on the lab need root
+	@if [ "$$(id -u)" != 0 ]; then echo "The lab tests need root, and make test runs them all. Without: make test-quick"; exit 1; fi
+	@$(BIN)/python -m pytest $(PYTEST)
+
+test-quick: setup  ## Run the tests that need no root and no lab
+	@$(BIN)/python -m pytest -m "not lab" $(PYTEST)
+
+bench: setup  ## Measure all figures, or one: make bench NAME=create
+	@$(BIN)/python -m bench $(NAME)
+
+docs: setup  ## Build the documentation into build/site
+	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@echo "build/site/index.html"
+
+lint: setup  ## Check form, types and imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+generate: setup  ## Write the generated pages of the documentation anew
+	@$(BIN)/python docs/generate.py
+
+requirements: setup  ## Pin the Python packages anew, with hashes (needs uv)
+	@uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header \
+		--quiet pyproject.toml --output-file requirements.txt
+
+clean:  ## Take every lab on this machine away, and all that was built
+	@if [ -x $(BIN)/ringfence ]; then $(BIN)/ringfence lab down --all; fi
+	@rm -rf build
+
+# Packages are looked up with dpkg, not remembered: another checkout may have installed them, or someone removed one.
+$(SYSTEM_STAMP): $(PACKAGES)
+	@missing=$$(for p in $$(grep -v '^#' $(PACKAGES)); do \
+		dpkg-query --show --showformat='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" != 0 ]; then echo "Install these Debian packages first, or run make as root:" $$missing; exit 1; fi; \
+		echo "Installing Debian packages:" $$missing; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -qq update; \
+		apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+	fi
+	@mkdir -p $(VENV) && touch $@
+
+# setuptools goes in by itself first, by the hash in requirements.txt: one package has no wheel, and would otherwise be
+# built with whatever setuptools the index offers that day.
+$(PYTHON_STAMP): requirements.txt $(SYSTEM_STAMP)
+	@echo "Installing Python packages"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@sed -n '/^setuptools==/,/^    # via/p' requirements.txt > $(VENV)/setuptools.txt
+	@$(PIP) --require-hashes --no-deps -r $(VENV)/setuptools.txt
+	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements.txt
+	@touch $@
+
+$(INSTALL_STAMP): pyproject.toml $(PYTHON_STAMP)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@

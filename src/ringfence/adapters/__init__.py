@@ -1,1 +1,1 @@
-"""TO-WRITE"""
+"""The world behind the ports: OVN, and hosts through their mailboxes."""

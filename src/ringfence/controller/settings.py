@@ -1,0 +1,144 @@
+"""What the controller is told at its start, by flags or `RINGFENCE_*` variables. Reads no file, starts nothing."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringfence.errors import Invalid
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a listener listens. `host` is an IP address, or `localhost`."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One controller's settings. `names` are further names and addresses that its certificate is good for.
+
+    `southbound_for_hosts` is what hosts' switches dial; `southbound` what this controller reads. `agents_address` is
+    what a join token tells hosts to dial. Sizes are bytes.
+    """
+
+    data: Path
+    database: str
+    listen: Address
+    agents_listen: Address
+    agents_address: str
+    tls: bool
+    names: tuple[str, ...] = ()
+    northbound: str = ""
+    southbound: str = ""
+    southbound_for_hosts: str = ""
+    image_bytes_limit: int = 64 * GIB
+    virtual_bytes_limit: int = 2048 * GIB
+    import_from_private: bool = False
+    import_seconds: float = 3600.0
+
+    def __post_init__(self) -> None:
+        # SAFETY: tokens would cross a network in the clear.
+        if not self.listen.loopback and not self.tls:
+            raise Invalid(field="listen", why="beyond loopback the API is served over TLS only; add --tls")
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.listen}"
+
+    @property
+    def images(self) -> Path:
+        return self.data / "images"
+
+
+_FLAGS: tuple[tuple[str, str, str], ...] = (
+    ("data", "/var/lib/ringfence/controller", "folder of the CA, the SQLite database and the images"),
+    ("database", "", "SQLAlchemy URL; SQLite in the data folder if empty"),
+    ("listen", "127.0.0.1:8470", "address and port of the API"),
+    ("agents-listen", "127.0.0.1:8471", "address and port that hosts dial"),
+    ("agents-address", "", "what a join token tells hosts to dial, HOST:PORT; the agents' listener if empty"),
+    ("names", "", "further names and addresses the certificate is good for, comma-separated"),
+    ("northbound", "", "OVN northbound, as unix:PATH or ssl:HOST:PORT; no fence is applied if empty"),
+    ("southbound", "", "OVN southbound this controller reads; tells where ports are bound"),
+    ("southbound-for-hosts", "", "OVN southbound that hosts' switches dial, as ssl:HOST:PORT"),
+    ("image-bytes-limit", str(64 * GIB), "largest image file, in bytes"),
+    ("virtual-bytes-limit", str(2048 * GIB), "largest disk an image may unfold to, in bytes"),
+    ("import-seconds", "3600", "longest an import from a URL may take"),
+)
+
+
+def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Give the parser every setting as a flag whose default comes from the environment."""
+    for name, default, told in _FLAGS:
+        variable = f"RINGFENCE_{name.upper().replace('-', '_')}"
+        parser.add_argument(f"--{name}", default=environment.get(variable, default), help=f"{told} [{variable}]")
+    for name, told in (
+        ("tls", "serve the API over TLS, with a certificate of the controller's own CA"),
+        ("import-from-private", "let images be imported from loopback, link-local and private addresses"),
+    ):
+        variable = f"RINGFENCE_{name.upper().replace('-', '_')}"
+        on = environment.get(variable, "") in ("1", "true", "yes")
+        parser.add_argument(f"--{name}", action="store_true", default=on, help=f"{told} [{variable}]")
+
+
+def from_flags(given: argparse.Namespace) -> Settings:
+    """Build the settings; raises `Invalid` with the flag's name."""
+    data = Path(given.data).resolve()
+    agents_listen = parse_address(given.agents_listen, field="agents-listen")
+    return Settings(
+        data=data,
+        database=given.database or f"sqlite:///{data / 'ringfence.db'}",
+        listen=parse_address(given.listen, field="listen"),
+        agents_listen=agents_listen,
+        agents_address=given.agents_address or str(agents_listen),
+        tls=given.tls,
+        names=tuple(name.strip() for name in given.names.split(",") if name.strip()),
+        northbound=given.northbound,
+        southbound=given.southbound,
+        southbound_for_hosts=given.southbound_for_hosts,
+        image_bytes_limit=_whole(given.image_bytes_limit, field="image-bytes-limit"),
+        virtual_bytes_limit=_whole(given.virtual_bytes_limit, field="virtual-bytes-limit"),
+        import_from_private=given.import_from_private,
+        import_seconds=float(_whole(given.import_seconds, field="import-seconds")),
+    )
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read flags, then variables, then defaults; raises `Invalid`."""
+    parser = argparse.ArgumentParser(prog="ringfence-controller", allow_abbrev=False)
+    add_flags(parser, environment)
+    return from_flags(parser.parse_args(arguments))
+
+
+def parse_address(text: str, *, field: str) -> Address:
+    """Parse `HOST:PORT` or `[V6]:PORT`; raises `Invalid`. Port 0 lets the system choose."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise Invalid(field=field, why=f"{text!r} is not ADDRESS:PORT")
+    if host != "localhost":
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise Invalid(field=field, why=f"{host!r} is not an IP address to listen on") from None
+    return Address(host=host, port=int(port))
+
+
+def _whole(text: str, *, field: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise Invalid(field=field, why=f"{text!r} is not a positive whole number")
+    return int(text)

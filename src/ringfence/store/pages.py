@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import ColumnClause, Row, Select
 from sqlalchemy.orm import Session
 
 from ringfence.errors import Invalid
@@ -28,7 +28,7 @@ class Page(Generic[T]):
 def page_of_rows(
     session: Session,
     query: Select[Any],
-    key: ColumnElement[str],
+    key: ColumnClause[str],
     *,
     limit: int,
     after: str | None,
@@ -46,4 +46,4 @@ def page_of_rows(
     rows = session.execute(ordered.limit(limit + 1)).all()
     more = len(rows) > limit
     rows = rows[:limit]
-    return rows, rows[-1]._mapping[key] if more else None
+    return rows, str(getattr(rows[-1], key.name)) if more else None

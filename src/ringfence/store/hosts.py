@@ -1,0 +1,203 @@
+"""Hosts: their state, what they reported last, and what is left of them for a placement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from ringfence.errors import NotFound, WrongState
+from ringfence.model.hosts import Capacity, Host, HostSnapshot, HostState
+from ringfence.model.names import HostId, ZoneId, check_name
+from ringfence.store import rows
+from ringfence.store.engine import changed
+from ringfence.store.ids import age_seconds, new_id, now
+from ringfence.store.pages import Page, page_of_rows
+from ringfence.store.tables import claims, host_reports, vms
+from ringfence.store.tables import hosts as table
+from ringfence.wire import Heartbeat, SeenVm
+
+KIND = "host"
+REACHABLE_SECONDS = 15
+_JOINED = select(table, host_reports.c.last_seen, host_reports.c.facts).join(
+    host_reports, host_reports.c.host_id == table.c.id
+)
+
+
+def add_host(
+    session: Session,
+    *,
+    name: str,
+    underlay_address: str,
+    certificate_serial: str = "",
+    certificate_fingerprint: str = "",
+    agent_version: str = "",
+    state: HostState = HostState.READY,
+    id: str | None = None,  # noqa: A002
+) -> Host:
+    """Add a host that joins; its capacity is nothing until its first heartbeat."""
+    host_id = id or new_id()
+    values = {
+        "id": host_id,
+        "name": check_name(name),
+        "state": str(state),
+        "underlay_address": underlay_address,
+        "certificate_serial": certificate_serial,
+        "certificate_fingerprint": certificate_fingerprint or None,
+    }
+    rows.insert_row(session, table, KIND, values)
+    report = {"host_id": host_id, "agent_version": agent_version, "facts": {}, "vms": []}
+    session.execute(insert(host_reports).values(**report))
+    changed(session, KIND, host_id)
+    return host(session, host_id)
+
+
+def host(session: Session, ref: str) -> Host:
+    """Read a host by id or name."""
+    found = rows.find_row(session, table, KIND, ref)
+    return _built(session, session.execute(_JOINED.where(table.c.id == found.id)).all())[0]
+
+
+def hosts(session: Session, *, limit: int = 100, after: str | None = None) -> Page[Host]:
+    found, following = page_of_rows(session, _JOINED, table.c.id, limit=limit, after=after)
+    return Page(items=tuple(_built(session, found)), next=following)
+
+
+def all_hosts(session: Session) -> Sequence[Host]:
+    """Read every host, oldest first."""
+    return _built(session, session.execute(_JOINED.order_by(table.c.id)).all())
+
+
+def host_by_fingerprint(session: Session, fingerprint: str) -> Host:
+    """Read the host that this certificate belongs to; `NotFound` if it is of no host, or of one that was removed."""
+    if not fingerprint:
+        raise NotFound(kind=KIND, ref="without a certificate")
+    found = session.execute(_JOINED.where(table.c.certificate_fingerprint == fingerprint)).all()
+    if not found:
+        raise NotFound(kind=KIND, ref=f"with certificate {fingerprint}")
+    return _built(session, found)[0]
+
+
+def host_snapshots(session: Session) -> Sequence[HostSnapshot]:
+    """Read what a placement needs to know of every host."""
+    present: dict[str, set[ZoneId]] = defaultdict(set)
+    for claim in session.execute(select(claims.c.host_id, claims.c.zone_id).distinct()):
+        present[claim.host_id].add(ZoneId(claim.zone_id))
+    return [
+        HostSnapshot(
+            id=one.id,
+            name=one.name,
+            state=one.state,
+            reachable=one.reachable,
+            free=Capacity(
+                vcpus=one.total.vcpus - one.claimed.vcpus,
+                memory_mib=one.total.memory_mib - one.claimed.memory_mib,
+                disk_bytes=one.total.disk_bytes - one.claimed.disk_bytes,
+            ),
+            total=one.total,
+            zones=frozenset(present[one.id]),
+        )
+        for one in all_hosts(session)
+    ]
+
+
+def set_certificate(session: Session, host_id: str, *, serial: str, fingerprint: str) -> None:
+    """Make this the host's certificate; the one before is no good from now on."""
+    row = rows.find_row(session, table, KIND, host_id)
+    values = {"certificate_serial": serial, "certificate_fingerprint": fingerprint}
+    session.execute(update(table).where(table.c.id == row.id).values(**values))
+    changed(session, KIND, row.id)
+
+
+def cordon(session: Session, ref: str) -> Host:
+    """Let the host take no more VMs; again is no error."""
+    return _turn(session, ref, "cordon", HostState.READY, HostState.CORDONED)
+
+
+def uncordon(session: Session, ref: str) -> Host:
+    """Let the host take VMs again; again is no error."""
+    return _turn(session, ref, "uncordon", HostState.CORDONED, HostState.READY)
+
+
+def set_host_state(session: Session, ref: str, state: HostState) -> Host:
+    """Put the host into the state, from any other."""
+    row = rows.find_row(session, table, KIND, ref)
+    if rows.change_row(session, table, KIND, row, None, {"state": str(state)}):
+        changed(session, KIND, row.id)
+    return host(session, row.id)
+
+
+def heartbeat(session: Session, host_id: str, beat: Heartbeat) -> None:
+    """Record what an agent reports. Less capacity than is claimed is a fact, too: it only stops new claims."""
+    row = rows.find_row(session, table, KIND, host_id)
+    capacity = {"vcpus": beat.vcpus, "memory_mib": beat.memory_mib, "disk_bytes": beat.disk_bytes}
+    if any(getattr(row, name) != value for name, value in capacity.items()):
+        session.execute(update(table).where(table.c.id == row.id).values(**capacity))
+    report = {
+        "last_seen": now(),
+        "agent_version": beat.agent_version,
+        "facts": dict(beat.facts),
+        "vms": [msgspec.to_builtins(vm) for vm in beat.vms],
+    }
+    session.execute(update(host_reports).where(host_reports.c.host_id == row.id).values(**report))
+    changed(session, KIND, row.id)
+
+
+def host_vms(session: Session, host_id: str) -> tuple[SeenVm, ...]:
+    """Read which VMs the host reported last."""
+    seen = session.execute(select(host_reports.c.vms).where(host_reports.c.host_id == host_id)).scalar_one_or_none()
+    if seen is None:
+        raise NotFound(kind=KIND, ref=host_id)
+    return msgspec.convert(seen, tuple[SeenVm, ...])
+
+
+def remove_host(session: Session, ref: str) -> None:
+    """Remove a host on which no VM has a claim: its record, mailbox, reports, and the worth of its certificate."""
+    row = rows.find_row(session, table, KIND, ref)
+    on_it = select(vms.c.name).join(claims, claims.c.vm_id == vms.c.id).where(claims.c.host_id == row.id)
+    rows.remove_row(session, table, KIND, row, {"VM": on_it})
+    session.execute(delete(host_reports).where(host_reports.c.host_id == row.id))
+    changed(session, KIND, row.id)
+
+
+def _turn(session: Session, ref: str, verb: str, before: HostState, after: HostState) -> Host:
+    row = rows.find_row(session, table, KIND, ref)
+    if row.state not in (before, after):
+        raise WrongState(kind=KIND, name=row.name, state=row.state, verb=verb, needs=f"{before} or {after}")
+    return set_host_state(session, row.id, after)
+
+
+def _built(session: Session, found: Collection[Row[Any]]) -> list[Host]:
+    sums = select(
+        claims.c.host_id,
+        func.sum(claims.c.vcpus).label("vcpus"),
+        func.sum(claims.c.memory_mib).label("memory_mib"),
+        func.sum(claims.c.disk_bytes).label("disk_bytes"),
+    ).group_by(claims.c.host_id)
+    if len(found) == 1:
+        sums = sums.where(claims.c.host_id == next(iter(found)).id)
+    taken = {row.host_id: _capacity(row) for row in session.execute(sums)}
+    return [
+        Host(
+            id=HostId(row.id),
+            name=row.name,
+            state=HostState(row.state),
+            underlay_address=row.underlay_address,
+            total=_capacity(row),
+            claimed=taken.get(row.id, Capacity()),
+            last_seen=row.last_seen,
+            reachable=row.last_seen is not None and age_seconds(row.last_seen) <= REACHABLE_SECONDS,
+            facts=row.facts,
+            revision=row.revision,
+        )
+        for row in found
+    ]
+
+
+def _capacity(row: Row[Any]) -> Capacity:
+    # PostgreSQL sums whole numbers to decimals.
+    return Capacity(vcpus=int(row.vcpus), memory_mib=int(row.memory_mib), disk_bytes=int(row.disk_bytes))

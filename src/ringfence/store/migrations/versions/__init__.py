@@ -1,0 +1,1 @@
+"""One file a migration. A migration that was released never changes again."""

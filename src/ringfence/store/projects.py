@@ -1,0 +1,76 @@
+"""Projects: tenants, each with an owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, or_, select
+from sqlalchemy.orm import Session
+
+from ringfence.errors import Invalid
+from ringfence.model.names import ProjectId, check_name
+from ringfence.model.projects import Project
+from ringfence.store import rows
+from ringfence.store.engine import changed
+from ringfence.store.ids import new_id
+from ringfence.store.pages import Page
+from ringfence.store.tables import networks, policies, vms
+from ringfence.store.tables import projects as table
+
+KIND = "project"
+
+
+def add_project(session: Session, *, name: str, owner: str) -> Project:
+    """Add a project; its owner is never empty."""
+    values = {"id": new_id(), "name": check_name(name), "owner": check_owner(owner)}
+    rows.insert_row(session, table, KIND, values)
+    changed(session, KIND, values["id"])
+    return project(session, values["id"])
+
+
+def project(session: Session, ref: str) -> Project:
+    """Read a project by id or name."""
+    return _built(rows.find_row(session, table, KIND, ref))
+
+
+def projects(session: Session, *, limit: int = 100, after: str | None = None) -> Page[Project]:
+    return rows.page(session, table, _built, limit=limit, after=after)
+
+
+def change_project(
+    session: Session, ref: str, *, revision: int | None = None, name: str | None = None, owner: str | None = None
+) -> Project:
+    """Change what is given. VMs keep the owner they have."""
+    row = rows.find_row(session, table, KIND, ref)
+    wanted = {
+        "name": None if name is None else check_name(name),
+        "owner": None if owner is None else check_owner(owner),
+    }
+    if rows.change_row(session, table, KIND, row, revision, wanted):
+        changed(session, KIND, row.id)
+    return project(session, row.id)
+
+
+def remove_project(session: Session, ref: str, *, revision: int | None = None) -> None:
+    """Remove a project that nothing uses."""
+    row = rows.find_row(session, table, KIND, ref)
+    rows.check_revision(KIND, row, revision)
+    of_policy = or_(policies.c.source_project_id == row.id, policies.c.target_project_id == row.id)
+    used_by = {
+        "VM": select(vms.c.name).where(vms.c.project_id == row.id),
+        "network": select(networks.c.name).where(networks.c.project_id == row.id),
+        "policy": select(policies.c.name).where(of_policy),
+    }
+    rows.remove_row(session, table, KIND, row, used_by)
+    changed(session, KIND, row.id)
+
+
+def check_owner(owner: str, *, field: str = "owner") -> str:
+    """Give the owner back, or refuse it: a person's name or address, not empty, at most 255 characters."""
+    if not owner.strip() or len(owner) > 255:
+        raise Invalid(field=field, why="an owner is a person's name or address, of 1 to 255 characters")
+    return owner.strip()
+
+
+def _built(row: Row[Any]) -> Project:
+    return Project(id=ProjectId(row.id), name=row.name, owner=row.owner, revision=row.revision)

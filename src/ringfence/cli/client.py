@@ -24,6 +24,7 @@ from ringfence.errors import ErrorRecord, Refused, RingfenceError, Unreachable, 
 Json = dict[str, Any]
 
 PAGE_LIMIT = 200
+RETRY_SECONDS = 0.5
 RECONNECT_SECONDS = 60.0
 """How long `follow` outlives a controller that is away: operations go on after its restart, so following does too."""
 
@@ -141,7 +142,7 @@ class Client:
             except ControllerUnreachable:
                 if time.monotonic() - heard > RECONNECT_SECONDS:
                     raise
-            time.sleep(0.5)
+            time.sleep(RETRY_SECONDS)
 
     def _events(self, path: str) -> Iterator[Json]:
         headers = {"Accept": "text/event-stream"}

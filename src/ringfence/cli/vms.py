@@ -230,7 +230,7 @@ def delete_vm(
 def label_vm(
     ctx: typer.Context,
     vm: VmArgument,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE|KEY-]...", help="Set, or take away.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE|KEY-", help="Set, or take away.")] = None,
     project: InProjectOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:

@@ -179,7 +179,7 @@ class Store:
         for bell in self._bells:
             try:
                 bell(kind, noun_id)
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # The change is committed: a bell that fails must not make it look undone.
                 _LOG.exception("a bell failed at the change of %s %s", kind, noun_id)
 

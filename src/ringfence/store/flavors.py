@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -32,10 +33,11 @@ def add_flavor(
     """Add a flavor; sizes are positive."""
     sizes = {"vcpus": vcpus, "memory_mib": memory_mib, "disk_bytes": disk_bytes}
     _check_sizes(sizes)
-    values = {"id": new_id(), "name": check_name(name), **sizes, "priority": str(priority)}
+    flavor_id = new_id()
+    values = {"id": flavor_id, "name": check_name(name), **sizes, "priority": str(priority)}
     rows.insert_row(session, table, KIND, values)
-    changed(session, KIND, values["id"])
-    return flavor(session, values["id"])
+    changed(session, KIND, flavor_id)
+    return flavor(session, flavor_id)
 
 
 def flavor(session: Session, ref: str) -> Flavor:
@@ -76,7 +78,7 @@ def remove_flavor(session: Session, ref: str, *, revision: int | None = None) ->
     changed(session, KIND, row.id)
 
 
-def _check_sizes(sizes: dict[str, int | None]) -> None:
+def _check_sizes(sizes: Mapping[str, int | None]) -> None:
     for field, size in sizes.items():
         # The largest is what the database's column holds.
         if size is not None and not 0 < size < (2**31 if field == "vcpus" else 2**63):

@@ -141,7 +141,7 @@ def heartbeat(session: Session, host_id: str, beat: Heartbeat) -> None:
         "last_seen": now(),
         "agent_version": beat.agent_version,
         "facts": dict(beat.facts),
-        "vms": [msgspec.to_builtins(vm) for vm in beat.vms],
+        "vms": msgspec.json.decode(msgspec.json.encode(beat.vms)),
     }
     session.execute(update(host_reports).where(host_reports.c.host_id == row.id).values(**report))
     changed(session, KIND, row.id)
@@ -198,6 +198,6 @@ def _built(session: Session, found: Collection[Row[Any]]) -> list[Host]:
     ]
 
 
-def _capacity(row: Row[Any]) -> Capacity:
+def _capacity(row: Any) -> Capacity:
     # PostgreSQL sums whole numbers to decimals.
     return Capacity(vcpus=int(row.vcpus), memory_mib=int(row.memory_mib), disk_bytes=int(row.disk_bytes))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Table, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,14 @@ def find_row(session: Session, table: Table, kind: str, ref: str) -> Row[Any]:
     return row
 
 
+def find_by_id(session: Session, table: Table, kind: str, ref: str) -> Row[Any]:
+    """Read the row with this id; raises `NotFound`."""
+    row = session.execute(select(table).where(table.c.id == ref)).one_or_none()
+    if row is None:
+        raise NotFound(kind=kind, ref=ref)
+    return row
+
+
 def page(session: Session, table: Table, build: Callable[[Row[Any]], T], *, limit: int, after: str | None) -> Page[T]:
     """Read a page of the table in the order of its ids."""
     rows, following = page_of_rows(session, select(table), table.c.id, limit=limit, after=after)
@@ -45,6 +54,17 @@ def insert_row(session: Session, table: Table, kind: str, values: Mapping[str, A
         session.execute(insert(table).values(**values))
     except IntegrityError as error:
         raise _name_taken_or(error, kind, values) from error
+
+
+def insert_unless_there(session: Session, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert the row unless one with a unique part of it is there; tell whether it was inserted.
+
+    Waits for another transaction that is about to insert the same.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    first = next(iter(table.primary_key.columns))
+    return session.execute(statement.returning(first)).one_or_none() is not None
 
 
 def change_row(

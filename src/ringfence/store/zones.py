@@ -64,7 +64,11 @@ def change_zone(
     """Change what is given; taking away a mix that a host lives by is refused as `StillUsed`."""
     row = rows.find_row(session, table, KIND, ref)
     rows.check_revision(KIND, row, revision)
-    wanted = {"name": check_name(name) if name is not None else None, "colour": colour, "classification": classification}
+    wanted = {
+        "name": check_name(name) if name is not None else None,
+        "colour": colour,
+        "classification": classification,
+    }
     new = rows.differing(row, wanted)
     mixes_changed = mixes_with is not None and _set_mixes(session, row, mixes_with)
     if new or mixes_changed:

@@ -11,6 +11,7 @@ from ringfence.cli.options import (
     FlavorArgument,
     LimitOption,
     OutputOption,
+    RenameOption,
     YesOption,
     changes,
     confirm,
@@ -83,16 +84,26 @@ def create_flavor(
 def update_flavor(
     ctx: typer.Context,
     flavor: FlavorArgument,
+    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1, help="Virtual processors.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Memory, such as 512MiB or 4GiB.")] = None,
+    disk: Annotated[str | None, typer.Option("--disk", help="Size of the disk, such as 10GiB.")] = None,
     priority: Annotated[
         PriorityClass | None, typer.Option("--priority", help="Who goes first when room is short.")
     ] = None,
+    name: RenameOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change a flavor's priority. Sizes do not change: make another flavor.
+    """Change a flavor. VMs that have it keep the size they were made with.
 
     Example: ringfence flavor update small --priority high
     """
-    body = changes(priority=priority.value if priority else None)
+    body = changes(
+        name=name,
+        vcpus=vcpus,
+        memory_mib=parse_bytes(memory, option="--memory") >> 20 if memory else None,
+        disk_bytes=parse_bytes(disk, option="--disk") if disk else None,
+        priority=priority.value if priority else None,
+    )
     with connect(ctx) as client:
         show_one(client.change(f"/v1/flavors/{flavor}", body), COLUMNS, output)
 

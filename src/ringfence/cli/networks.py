@@ -11,12 +11,16 @@ from ringfence.cli.options import (
     LimitOption,
     NetworkArgument,
     OutputOption,
+    RenameOption,
+    WaitOption,
     YesOption,
+    changes,
     complete_projects,
     confirm,
     connect,
 )
 from ringfence.cli.output import Column, Output, field, notice, show_list, show_one
+from ringfence.cli.progress import in_force
 
 app = typer.Typer(no_args_is_help=True, help="Networks: the logical switches VMs are on.")
 
@@ -60,6 +64,7 @@ def create_network(
             "--project", "-p", help="The one project that may use it; else all may.", autocompletion=complete_projects
         ),
     ] = None,
+    wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Create an overlay network. It joins VMs, and lets nothing pass between them until a policy does.
@@ -68,31 +73,42 @@ def create_network(
     """
     body = {"name": name, "cidr": cidr, "project": project}
     with connect(ctx) as client:
-        show_one(client.create("/v1/networks", body), COLUMNS, output)
+        network = client.create("/v1/networks", body)
+        in_force(client, network, wait=wait)
+    show_one(network, COLUMNS, output)
 
 
 @app.command("update")
 def update_network(
     ctx: typer.Context,
     network: NetworkArgument,
-    mtu: Annotated[int, typer.Option("--mtu", min=576, max=9000, help="The largest packet; guests learn it by DHCP.")],
+    mtu: Annotated[
+        int | None, typer.Option("--mtu", min=576, max=9000, help="The largest packet; guests learn it by DHCP.")
+    ] = None,
+    name: RenameOption = None,
+    wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change a network's MTU.
+    """Change a network.
 
     Example: ringfence network update backbone --mtu 1400
     """
+    body = changes(name=name, mtu=mtu)
     with connect(ctx) as client:
-        show_one(client.change(f"/v1/networks/{network}", {"mtu": mtu}), COLUMNS, output)
+        changed = client.change(f"/v1/networks/{network}", body)
+        in_force(client, changed, wait=wait)
+    show_one(changed, COLUMNS, output)
 
 
 @app.command("delete")
-def delete_network(ctx: typer.Context, network: NetworkArgument, yes: YesOption = False) -> None:
+def delete_network(
+    ctx: typer.Context, network: NetworkArgument, yes: YesOption = False, wait: WaitOption = True
+) -> None:
     """Delete a network that no VM is on.
 
     Example: ringfence network delete backbone --yes
     """
     confirm(f"Delete network {network}?", yes=yes)
     with connect(ctx) as client:
-        client.delete(f"/v1/networks/{network}")
+        in_force(client, client.delete(f"/v1/networks/{network}"), wait=wait)
     notice(f"Network {network} is deleted.")

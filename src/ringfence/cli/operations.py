@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from ringfence.cli.options import LIST_LIMIT, LimitOption, OperationArgument, OutputOption, connect
+from ringfence.cli.options import LimitOption, OperationArgument, OutputOption, connect
 from ringfence.cli.output import Output, err, out, show_list, show_one, show_value
 from ringfence.cli.progress import OPERATION_COLUMNS, failure, steps_table, watch
+from ringfence.model.operations import OperationState
 
 app = typer.Typer(no_args_is_help=True, help="Operations: the long-running actions, with their steps.")
 
 
 @app.command("list")
-def list_operations(ctx: typer.Context, limit: LimitOption = LIST_LIMIT, output: OutputOption = Output.TABLE) -> None:
-    """List the operations.
+def list_operations(
+    ctx: typer.Context,
+    state: Annotated[OperationState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: LimitOption = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the operations, newest first.
 
-    Example: ringfence operation list --limit 20
+    Example: ringfence operation list --state failed
     """
     with connect(ctx) as client:
-        show_list(list(client.pages("/v1/operations", limit=limit)), OPERATION_COLUMNS, output, what="operations")
+        show_list(
+            list(client.pages("/v1/operations", limit=limit, state=state and state.value)),
+            OPERATION_COLUMNS,
+            output,
+            what="operations",
+        )
 
 
 @app.command("show")

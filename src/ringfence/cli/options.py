@@ -68,6 +68,7 @@ NetworkArgument = Annotated[str, typer.Argument(help="The network's name or id."
 PolicyArgument = Annotated[str, typer.Argument(help="The policy's name or id.", autocompletion=complete_policies)]
 VmArgument = Annotated[str, typer.Argument(help="The VM's name or id.", autocompletion=complete_vms)]
 OperationArgument = Annotated[str, typer.Argument(help="The operation's id.", autocompletion=complete_operations)]
+RenameOption = Annotated[str | None, typer.Option("--name", help="A new name.")]
 InProjectOption = Annotated[
     str | None,
     typer.Option(

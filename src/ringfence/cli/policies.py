@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli.client import Client
 from ringfence.cli.options import (
     LIST_LIMIT,
     LimitOption,
     OutputOption,
     PolicyArgument,
+    RenameOption,
     WaitOption,
     YesOption,
     changes,
@@ -19,7 +19,7 @@ from ringfence.cli.options import (
     connect,
 )
 from ringfence.cli.output import Column, Output, field, notice, show_list, show_one
-from ringfence.cli.progress import watch
+from ringfence.cli.progress import in_force
 from ringfence.model.policies import Protocol
 
 app = typer.Typer(no_args_is_help=True, help="Policies: what may pass between VMs; all else is denied.")
@@ -96,7 +96,7 @@ def create_policy(
     }
     with connect(ctx) as client:
         policy = client.create("/v1/policies", body)
-        _in_force(client, policy, wait=wait)
+        in_force(client, policy, wait=wait)
     show_one(policy, COLUMNS, output)
 
 
@@ -106,17 +106,27 @@ def update_policy(
     policy: PolicyArgument,
     protocol: Annotated[Protocol | None, typer.Option("--protocol", help="What may pass.")] = None,
     port: PortOption = None,
+    all_ports: Annotated[bool, typer.Option("--all-ports", help="Let all ports of the protocol pass.")] = False,
+    source: Annotated[list[str] | None, typer.Option("--from", help=f"The {SELECTOR_HELP}")] = None,
+    target: Annotated[list[str] | None, typer.Option("--to", help=f"The {SELECTOR_HELP}")] = None,
+    name: RenameOption = None,
     wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change what a policy lets pass.
+    """Change what a policy lets pass; what is given replaces what was there.
 
     Example: ringfence policy update blue-to-red-web --protocol tcp --port 80 --port 443
     """
-    body = changes(protocol=protocol.value if protocol else None, ports=port or None)
+    body = changes(
+        name=name,
+        protocol=protocol.value if protocol else None,
+        ports=[] if all_ports else port or None,
+        source=parse_selector(source, option="--from") if source else None,
+        target=parse_selector(target, option="--to") if target else None,
+    )
     with connect(ctx) as client:
         changed = client.change(f"/v1/policies/{policy}", body)
-        _in_force(client, changed, wait=wait)
+        in_force(client, changed, wait=wait)
     show_one(changed, COLUMNS, output)
 
 
@@ -128,7 +138,7 @@ def delete_policy(ctx: typer.Context, policy: PolicyArgument, yes: YesOption = F
     """
     confirm(f"Delete policy {policy}?", yes=yes)
     with connect(ctx) as client:
-        _in_force(client, client.delete(f"/v1/policies/{policy}"), wait=wait)
+        in_force(client, client.delete(f"/v1/policies/{policy}"), wait=wait)
     notice(f"Policy {policy} is deleted.")
 
 
@@ -147,10 +157,3 @@ def parse_selector(words: list[str], *, option: str) -> dict[str, Any]:
     if labels:
         selector["labels"] = labels
     return selector
-
-
-def _in_force(client: Client, answer: dict[str, Any], *, wait: bool) -> None:
-    """Follow the operation that brings a change of policy to the switches."""
-    operation = answer.get("operation")
-    if wait and operation:
-        watch(client, operation if isinstance(operation, dict) else {"id": operation})

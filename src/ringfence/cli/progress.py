@@ -52,6 +52,12 @@ def finish(client: Client, operation: Json, *, wait: bool, output: Output) -> Js
     return watch(client, operation)
 
 
+def in_force(client: Client, answer: Json, *, wait: bool) -> None:
+    """Follow the operation that brings a change to the switches, where the answer names one."""
+    if wait and answer.get("operation"):
+        watch(client, {"id": answer["operation"]})
+
+
 def watch(client: Client, operation: Json) -> Json:
     """Show the operation's steps until it ends; raises the error it failed with."""
     last = operation

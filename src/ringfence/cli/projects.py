@@ -11,7 +11,9 @@ from ringfence.cli.options import (
     LimitOption,
     OutputOption,
     ProjectArgument,
+    RenameOption,
     YesOption,
+    changes,
     confirm,
     connect,
 )
@@ -61,15 +63,17 @@ def create_project(
 def update_project(
     ctx: typer.Context,
     project: ProjectArgument,
-    owner: Annotated[str, typer.Option("--owner", help="The new owner, of VMs made from now on.")],
+    owner: Annotated[str | None, typer.Option("--owner", help="The new owner, of VMs made from now on.")] = None,
+    name: RenameOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change a project's owner.
+    """Change a project.
 
     Example: ringfence project update payments --owner grace@example.org
     """
+    body = changes(name=name, owner=owner)
     with connect(ctx) as client:
-        show_one(client.change(f"/v1/projects/{project}", {"owner": owner}), COLUMNS, output)
+        show_one(client.change(f"/v1/projects/{project}", body), COLUMNS, output)
 
 
 @app.command("delete")

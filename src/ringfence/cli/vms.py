@@ -30,10 +30,13 @@ from ringfence.cli.options import (
     connect,
     parse_pairs,
 )
-from ringfence.cli.output import Column, Output, field, notice, show_list, show_one, show_value, state, zone
-from ringfence.cli.progress import finish
+from ringfence.cli.output import Column, Output, field, notice, show_list, show_one, show_value
+from ringfence.cli.output import state as state_column
+from ringfence.cli.output import zone as zone_column
+from ringfence.cli.progress import finish, in_force
 from ringfence.errors import NotFound, Refused
 from ringfence.model.names import UUID_PATTERN
+from ringfence.model.vms import VmState
 
 app = typer.Typer(no_args_is_help=True, help="VMs: create, start, stop, move, delete, console.")
 
@@ -61,8 +64,8 @@ def _addresses(item: dict[str, Any]) -> str:
 def _columns(colours: dict[str, str]) -> tuple[Column, ...]:
     return (
         field("NAME", "name"),
-        state(),
-        zone(colours=colours),
+        state_column(),
+        zone_column(colours=colours),
         field("PROJECT", "project"),
         field("HOST", "host"),
         Column(title="ADDRESSES", cell=_addresses),
@@ -88,15 +91,19 @@ def _sheet(colours: dict[str, str]) -> tuple[Column, ...]:
 def list_vms(
     ctx: typer.Context,
     project: InProjectOption = None,
+    zone: Annotated[str | None, typer.Option("--zone", "-z", help="Only these.", autocompletion=complete_zones)] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Only those on it.", autocompletion=complete_hosts)] = None,
+    state: Annotated[VmState | None, typer.Option("--state", help="Only those in this state.")] = None,
     limit: LimitOption = LIST_LIMIT,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the VMs.
 
-    Example: ringfence vm list --project payments
+    Example: ringfence vm list --zone red --state running
     """
     with connect(ctx) as client:
-        vms = list(client.pages("/v1/vms", limit=limit, project=project))
+        wanted = {"project": project, "zone": zone, "host": host, "state": state and state.value}
+        vms = list(client.pages("/v1/vms", limit=limit, **wanted))
         show_list(vms, _columns(_colours(client, output)), output, what="VMs")
 
 
@@ -232,6 +239,7 @@ def label_vm(
     vm: VmArgument,
     words: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE|KEY-", help="Set, or take away.")] = None,
     project: InProjectOption = None,
+    wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Set labels and take them away; policies that select by them follow at once. Without any, show them.
@@ -243,7 +251,9 @@ def label_vm(
         labels = dict(client.get(path).get("labels") or {})
         if words:
             labels = changed_labels(labels, words)
-            labels = dict(client.change(path, {"labels": labels}).get("labels") or {})
+            changed = client.change(path, {"labels": labels})
+            in_force(client, changed, wait=wait)
+            labels = dict(changed.get("labels") or {})
     show_one(labels, [field(key, key) for key in sorted(labels)], output)
 
 
@@ -253,6 +263,7 @@ def update_vm(
     vm: VmArgument,
     owner: Annotated[str | None, typer.Option("--owner", help="The new owner.")] = None,
     project: InProjectOption = None,
+    wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a VM another owner.
@@ -262,7 +273,7 @@ def update_vm(
     body = changes(owner=owner)
     with connect(ctx) as client:
         path = f"/v1/vms/{vm_id(client, vm, project)}"
-        client.change(path, body)
+        in_force(client, client.change(path, body), wait=wait)
         _show(client, path.rpartition("/")[2], output)
 
 

@@ -10,6 +10,7 @@ from ringfence.cli.options import (
     LIST_LIMIT,
     LimitOption,
     OutputOption,
+    RenameOption,
     YesOption,
     ZoneArgument,
     changes,
@@ -20,6 +21,8 @@ from ringfence.cli.options import (
 from ringfence.cli.output import Column, Output, field, notice, show_list, show_one, zone_name
 
 app = typer.Typer(no_args_is_help=True, help="Security zones: who may share a host with whom.")
+
+PLAIN_COLOURS = ("black", "blue", "cyan", "green", "magenta", "red", "white", "yellow")
 
 COLUMNS = (
     Column(title="NAME", cell=lambda item: zone_name(item["name"], {item["name"]: item.get("colour", "")})),
@@ -74,7 +77,7 @@ def create_zone(
     """
     body = {
         "name": name,
-        "colour": colour or name,
+        "colour": colour or (name if name in PLAIN_COLOURS else ""),
         "classification": classification or "",
         "mixes_with": mixes_with or [],
     }
@@ -90,6 +93,7 @@ def update_zone(
     classification: ClassificationOption = None,
     mixes_with: MixesOption = None,
     mixes_with_none: Annotated[bool, typer.Option("--mixes-with-none", help="Let it mix with no other zone.")] = False,
+    name: RenameOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change a zone; --mixes-with replaces the whole list.
@@ -99,7 +103,7 @@ def update_zone(
     Example: ringfence zone update red --mixes-with amber
     """
     mixes = [] if mixes_with_none else mixes_with or None
-    body = changes(colour=colour, classification=classification, mixes_with=mixes)
+    body = changes(name=name, colour=colour, classification=classification, mixes_with=mixes)
     with connect(ctx) as client:
         show_one(client.change(f"/v1/zones/{zone}", body), COLUMNS, output)
 

@@ -110,6 +110,13 @@ class Records(Protocol):
         """Say which hosts may bind the VM's ports: none, its host, or a move's source and destination, in order."""
         ...
 
+    def company_refusals(self) -> Mapping[str, str]:
+        """Try, and undo, to put VMs beside zones that do not mix: what was tried → what the database answered.
+
+        "" where it let the attempt pass; empty where there are no two zones apart to try it with.
+        """
+        ...
+
     # the fence
     def intent(self) -> Intent:
         """Everything the fence is compiled from, read in one transaction, with its revision."""

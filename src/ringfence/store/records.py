@@ -18,7 +18,7 @@ from ringfence.model.names import HostId, OperationId, VmId, ZoneId
 from ringfence.model.operations import Operation, OperationState, StepState
 from ringfence.model.vms import Vm, VmSpec, VmState
 from ringfence.model.zones import Zone
-from ringfence.store import claims, hosts, networks, operations, policies, vms, zones
+from ringfence.store import claims, company, hosts, networks, operations, policies, vms, zones
 from ringfence.store.engine import Store
 from ringfence.store.tables import counters
 
@@ -97,6 +97,10 @@ class StoredRecords:
 
     def bind_ports(self, vm_id: VmId, host_ids: Sequence[HostId]) -> None:
         self._write(lambda session: vms.bind_ports(session, vm_id, host_ids))
+
+    def company_refusals(self) -> Mapping[str, str]:
+        with self._store.transaction() as session:
+            return company.company_refusals(session)
 
     def intent(self) -> Intent:
         return self._read(_intent)

@@ -1,0 +1,37 @@
+"""`python -m bench [NAME …]`: measure the figures named, or all; a line and a JSON file each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+
+from bench import demo, lab, mailbox
+from bench.figures import Figure
+
+MEASURES: dict[str, Callable[[], Iterable[Figure]]] = {
+    "mailbox-wake": mailbox.wake,
+    "create": lab.create,
+    "move-gap": lab.moves,
+    "move-leaks": lab.moves,
+    "demo-cold": demo.cold,
+    "demo-warm": demo.warm,
+}
+
+
+def run(names: list[str]) -> int:
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        print(f"there is no figure {', '.join(unknown)}; there are {', '.join(MEASURES)}", file=sys.stderr)
+        return 2
+    done: set[Callable[[], Iterable[Figure]]] = set()
+    for measure in (MEASURES[name] for name in names or MEASURES):
+        if measure not in done:
+            done.add(measure)
+            for figure in measure():
+                figure.write()
+                print(figure.line(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

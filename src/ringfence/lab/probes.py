@@ -1,0 +1,90 @@
+"""Probes run inside guests, and captures taken at hosts: what really passes between two VMs.
+
+A guest answers pings and echoes TCP on `ECHO_PORT` and on `OTHER_PORT`. A probe says what was seen, never what was
+expected of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringfence.lab.guest_shell import GuestShell
+
+ECHO_PORT = 8080
+OTHER_PORT = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinged:
+    """Echo requests sent, answers received, and the longest time between two answers, in seconds (0 of fewer than 2)."""
+
+    sent: int
+    received: int
+    longest_gap_seconds: float = 0.0
+
+
+def ping(shell: GuestShell, address: str, *, count: int = 3) -> Pinged:
+    """Send `count` pings, five a second."""
+    said = shell.run(f"ping -n -c {count} -i 0.2 -W 1 {address} 2>&1 | tail -n 2", timeout_seconds=count + 20)
+    return _pinged(said.text)
+
+
+def tcp_echoes(shell: GuestShell, address: str, port: int = ECHO_PORT) -> bool:
+    """Open a TCP connection, send a word, and tell whether the same word came back."""
+    said = shell.run(f"echo ringfence | timeout 4 nc -w 2 {address} {port} 2>/dev/null | head -n 1", timeout_seconds=20)
+    return said.text.strip() == "ringfence"
+
+
+class HeldConnection:
+    """A TCP connection that a guest keeps open, to see what becomes of it when the policy goes away."""
+
+    def __init__(self, shell: GuestShell, address: str, port: int = ECHO_PORT) -> None:
+        """Open it, over two named pipes in the guest's `/tmp`."""
+        self._shell = shell
+        shell.run(
+            f"rm -f /tmp/say /tmp/heard; mkfifo /tmp/say; (nc {address} {port} </tmp/say >/tmp/heard 2>/dev/null &) ;"
+            " exec 3>/tmp/say"
+        )
+
+    def echoes(self, word: str, *, patience_seconds: int = 3) -> bool:
+        """Say a word on it, and tell whether it came back in time."""
+        self._shell.run(f"echo {word} >&3")
+        heard = (
+            f"i=0; while [ $i -lt {patience_seconds * 10} ] && ! grep -qx {word} /tmp/heard;"
+            f" do usleep 100000; i=$((i+1)); done; grep -qx {word} /tmp/heard"
+        )
+        return self._shell.run(heard, timeout_seconds=patience_seconds + 20).ok
+
+    def close(self) -> None:
+        self._shell.run("exec 3>&-; rm -f /tmp/say")
+
+
+class PingRun:
+    """A stream of pings that a guest sends in the background while something else happens."""
+
+    def __init__(self, shell: GuestShell, address: str, *, per_second: int, seconds: int, name: str) -> None:
+        """Start it; `name` tells runs of one guest apart."""
+        self._shell = shell
+        self._log = f"/tmp/ping-{name}"
+        shell.run(
+            f"ping -n -D -i {1 / per_second:g} -w {seconds} {address} >{self._log} 2>&1 & echo $! >{self._log}.pid"
+        )
+
+    def stop(self) -> Pinged:
+        """End it, and tell what came of it."""
+        self._shell.run(f"p=$(cat {self._log}.pid); kill -INT $p 2>/dev/null; wait $p")
+        gap = self._shell.run(
+            f"awk -F'[][]' '/icmp_seq/ && /from/ {{ if (p && $2-p > g) g = $2-p; p = $2 }} END {{ print g+0 }}' {self._log}"
+        )
+        tail = self._shell.run(f"tail -n 2 {self._log}")
+        pinged = _pinged(tail.text)
+        return Pinged(sent=pinged.sent, received=pinged.received, longest_gap_seconds=float(gap.text.strip() or 0))
+
+
+def _pinged(text: str) -> Pinged:
+    """Read ping's last lines: `3 packets transmitted, 3 received, 0% packet loss, time 402ms`."""
+    for line in text.splitlines():
+        words = line.replace(",", " ").split()
+        if "transmitted" in words and "received" in words:
+            return Pinged(sent=int(words[0]), received=int(words[words.index("received") - 1]))
+    return Pinged(sent=0, received=0)

@@ -28,6 +28,8 @@ def claim(session: Session, vm_id: str, host_id: str, *, reason: str) -> None:
 
     Raises `ZoneForbids`, `CapacityExceeded`, or `WrongState` if the host is not ready.
     """
+    # Two claims of one VM wait for each other here, so that one of them is the first.
+    session.execute(select(vms.c.id).where(vms.c.id == vm_id).with_for_update(key_share=True))
     row = rows.find_by_id(session, vms, "VM", vm_id)
     host = rows.find_by_id(session, hosts, "host", host_id)
     present = session.execute(select(table.c.host_id).where(table.c.vm_id == row.id)).scalars().all()

@@ -1,8 +1,8 @@
 """Idempotency keys: a request that is sent twice is done once and answered twice.
 
 With `begin_request`, the work and `finish_request` in one transaction, a crash leaves neither work nor key, and a
-second request that comes meanwhile waits at the row and is answered from it. Work too long for a transaction begins in one and
-finishes in another; a second request is then told to wait (`RequestInFlight`).
+second request that comes meanwhile waits at the row and is answered from it. Work too long for a transaction begins in
+one and finishes in another; a second request is then told to wait (`RequestInFlight`).
 """
 
 from __future__ import annotations

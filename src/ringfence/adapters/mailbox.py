@@ -18,31 +18,35 @@ from ringfence.wire import Answer, AnyResult, AnyVerb
 
 LOOK_AGAIN_SECONDS = 1.0
 """How often a waiter looks by itself: an answer that came to another controller rings no bell here."""
+SILENT_SECONDS = 20.0
+"""How long a host whose agent is silent is waited for, however much patience there is."""
 
 
 class Mailbox(Protocol):
     """The commands for hosts, as the store keeps them. Each call is one transaction."""
 
     def put(self, host_id: HostId, verb: AnyVerb, *, key: str, patience_seconds: float) -> str:
-        """Put the command there if there is none of that key, and tell its id. One given up before is revived."""
+        """Put the command there if there is none of that key, and tell its id. One given up before is wanted again."""
         ...
 
-    def answer(self, command_id: str) -> Answer | None: ...
+    def answer(self, host_id: HostId, key: str) -> Answer | None: ...
 
-    def withdraw(self, host_id: HostId, *, key: str) -> bool:
+    def withdraw(self, host_id: HostId, key: str) -> bool:
         """Give the command up; True if no agent ever had it, or there is none of that key."""
         ...
 
-    def host_name(self, host_id: HostId) -> str: ...
+    def name_and_reachable(self, host_id: HostId) -> tuple[str, bool]:
+        """Tell the host's name, and whether its agent has been heard of lately."""
+        ...
 
 
-def commands_topic(host_id: str) -> str:
-    """Name the bell that rings when a host has a new command."""
-    return f"commands:{host_id}"
+def command_topic(host_id: str) -> str:
+    """Name the bell that the store rings when a host has a command waiting."""
+    return f"command:{host_id}"
 
 
 def answer_topic(command_id: str) -> str:
-    """Name the bell that rings when a command was answered."""
+    """Name the bell that the store rings when a command was answered or withdrawn."""
     return f"answer:{command_id}"
 
 
@@ -55,26 +59,21 @@ class MailboxHypervisors:
         self._clock = clock
 
     def ask(self, host_id: HostId, verb: AnyVerb, *, key: str, patience_seconds: float) -> AnyResult:
-        """Have the host do the verb; see `ports.Hypervisors`."""
-        deadline = self._clock() + patience_seconds
+        """Have the host do the verb; see `ports.Hypervisors`.
+
+        While the controller stops, it raises `HostUnreachable` at once and leaves the command where it is: the next
+        controller asks again under the same key, and waits for the same command.
+        """
         command_id = self._mailbox.put(host_id, verb, key=key, patience_seconds=patience_seconds)
-        with self._bells.listen_in_thread(answer_topic(command_id)) as bell:
-            self._bells.ring(commands_topic(host_id))
-            # ORDER: clear, then look. A ring between the look and the wait is then not lost.
-            while (answer := self._mailbox.answer(command_id)) is None:
-                left = deadline - self._clock()
-                if left <= 0 or self._bells.stopped:
-                    break
-                bell.wait(min(left, LOOK_AGAIN_SECONDS))
-                bell.clear()
+        answer = self._await(host_id, key, command_id, patience_seconds=patience_seconds)
+        if answer is None and not self._bells.stopped:
+            # ORDER: withdrawn, then told, so that a command given up is not done later. An answer between counts.
+            self._mailbox.withdraw(host_id, key)
+            answer = self._mailbox.answer(host_id, key)
         if answer is None:
-            # ORDER: withdrawn before it is told, so that a command given up is not done later. An answer that came in
-            # between counts.
-            self._mailbox.withdraw(host_id, key=key)
-            answer = self._mailbox.answer(command_id)
-        if answer is None:
+            name, _ = self._mailbox.name_and_reachable(host_id)
             asked = str(type(verb).__struct_config__.tag)
-            raise HostUnreachable(host=self._mailbox.host_name(host_id), asked=asked, patience_seconds=patience_seconds)
+            raise HostUnreachable(host=name, asked=asked, patience_seconds=patience_seconds)
         if answer.error is not None:
             raise from_record(answer.error)
         assert answer.result is not None, "an answer holds a result or an error"
@@ -82,4 +81,21 @@ class MailboxHypervisors:
 
     def withdraw(self, host_id: HostId, *, key: str) -> bool:
         """Take a command back; see `ports.Hypervisors`."""
-        return self._mailbox.withdraw(host_id, key=key)
+        return self._mailbox.withdraw(host_id, key)
+
+    def _await(self, host_id: HostId, key: str, command_id: str, *, patience_seconds: float) -> Answer | None:
+        deadline = self._clock() + patience_seconds
+        heard = self._clock()
+        with self._bells.listen_in_thread(answer_topic(command_id)) as bell:
+            # ORDER: cleared before each look. A ring between a look and the wait after it is then not lost.
+            while not self._bells.stopped:
+                bell.clear()
+                if (answer := self._mailbox.answer(host_id, key)) is not None:
+                    return answer
+                now = self._clock()
+                if now >= deadline or now - heard > SILENT_SECONDS:
+                    return None
+                if not bell.wait(min(deadline - now, LOOK_AGAIN_SECONDS)):
+                    _, reachable = self._mailbox.name_and_reachable(host_id)
+                    heard = self._clock() if reachable else heard
+        return None

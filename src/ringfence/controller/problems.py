@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from ringfence.errors import ErrorRecord, Invalid, NotFound, Refused, RingfenceError, Unfinished, Unreachable
@@ -190,7 +191,7 @@ def problem_response(error: RingfenceError, headers: Mapping[str, str] | None = 
     return JSONResponse(problem(record), status_code=record.status, headers=extra, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Make every error of the application a problem document."""
     app.add_exception_handler(RingfenceError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)

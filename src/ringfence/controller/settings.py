@@ -48,7 +48,7 @@ class Settings:
     southbound_for_hosts: str = ""
     image_bytes_limit: int = 64 * GIB
     virtual_bytes_limit: int = 2048 * GIB
-    import_from_private: bool = False
+    import_from_loopback: bool = False
     import_seconds: float = 3600.0
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         parser.add_argument(f"--{name}", default=environment.get(variable, default), help=f"{told} [{variable}]")
     for name, told in (
         ("tls", "serve the API over TLS, with a certificate of the controller's own CA"),
-        ("import-from-private", "let images be imported from loopback, link-local and private addresses"),
+        ("import-from-loopback", "let images be imported from loopback and link-local addresses too"),
     ):
         variable = f"RINGFENCE_{name.upper().replace('-', '_')}"
         on = environment.get(variable, "") in ("1", "true", "yes")
@@ -112,7 +112,7 @@ def from_flags(given: argparse.Namespace) -> Settings:
         southbound_for_hosts=given.southbound_for_hosts,
         image_bytes_limit=_whole(given.image_bytes_limit, field="image-bytes-limit"),
         virtual_bytes_limit=_whole(given.virtual_bytes_limit, field="virtual-bytes-limit"),
-        import_from_private=given.import_from_private,
+        import_from_loopback=given.import_from_loopback,
         import_seconds=float(_whole(given.import_seconds, field="import-seconds")),
     )
 

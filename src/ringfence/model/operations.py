@@ -18,6 +18,7 @@ class OperationKind(StrEnum):
     DELETE_VM = "delete-vm"
     MOVE_VM = "move-vm"
     APPLY_FENCE = "apply-fence"
+    IMPORT_IMAGE = "import-image"
     VERIFY = "verify"
 
 

@@ -1,0 +1,153 @@
+"""The API as one application: its routes, who is let in, and its description. What a route does is in its own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from ringfence import __version__
+from ringfence.controller import problems
+from ringfence.controller.api import (
+    consoles,
+    flavors,
+    hosts,
+    images,
+    networks,
+    operations,
+    policies,
+    projects,
+    verifications,
+    vms,
+    zones,
+)
+from ringfence.controller.gate import Gate
+from ringfence.controller.parts import Parts
+from ringfence.controller.problems import Problem, TokenMissing, TokenUnknown
+from ringfence.store import tokens
+
+_UPLOAD = re.compile(r"/v1/images/[^/]+/file")
+_SECRET_SUBPROTOCOL = "ringfence.token."  # noqa: S105 - a prefix, not a secret
+_DESCRIPTION = """
+A private cloud for KVM hosts that keeps its tenants apart and can prove it.
+
+Every request carries `Authorization: Bearer TOKEN`. What takes long is an **operation**: it is returned at once, and
+followed at `/v1/operations/{id}/events`. Errors are problem documents (RFC 9457) whose `code` is stable and whose
+`family` says what may now be assumed. Lists are paged by `cursor`. A change needs the `ETag` of what was changed in
+`If-Match`. A create repeated with the same `Idempotency-Key` is done once.
+"""
+_CONTENT_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+
+def api_app(parts: Parts) -> FastAPI:
+    """Build the application behind the API's listener."""
+    app = FastAPI(
+        title="ringfence",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=_operation_id,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.parts = parts
+    problems.install(app)
+    nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
+    for noun in nouns:
+        app.include_router(noun.router)
+    _add_docs(app)
+
+    async def admit(scope: Scope) -> None:
+        if scope["path"].startswith("/v1"):
+            scope["state"]["token_id"] = await anyio.to_thread.run_sync(_token_id, parts, _bearer(scope))
+
+    app.add_middleware(Gate, admit=admit, streams=_is_upload)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _is_upload(scope: Scope) -> bool:
+    return scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]) is not None
+
+
+def _bearer(scope: Scope) -> str:
+    """Find the token in the header; for a WebSocket, which browsers give no headers, among the subprotocols too."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, secret = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and secret.strip():
+                return str(secret.strip())
+    for offered in scope.get("subprotocols", []):
+        if offered.startswith(_SECRET_SUBPROTOCOL):
+            return str(offered.removeprefix(_SECRET_SUBPROTOCOL))
+    raise TokenMissing
+
+
+def _token_id(parts: Parts, secret: str) -> str:
+    if len(secret) > 256:
+        raise TokenUnknown
+    with parts.store.reading() as session:
+        token = tokens.token_of(session, secret)
+    if token is None:
+        raise TokenUnknown
+    return token.id
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Serve the description, readable offline: no page of ours asks anything of a third party."""
+    package = importlib.util.find_spec("fastapi_offline")
+    assert package is not None, "fastapi-offline carries the pages' scripts"
+    assert package.origin is not None
+    app.mount("/docs/assets", StaticFiles(directory=Path(package.origin).parent / "static"), name="docs-assets")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs(_: Request) -> Response:
+        page = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="ringfence API",
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon.png",
+        )
+        page.headers["Content-Security-Policy"] = _CONTENT_POLICY
+        return page
+
+    @app.get("/", include_in_schema=False)
+    def root(_: Request) -> Response:
+        return JSONResponse({"name": "ringfence", "version": __version__, "api": "/v1", "docs": "/docs"})
+
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Complete FastAPI's description: the token, and the problem documents that every route may answer with."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    described = FastAPI.openapi(app)
+    components = described.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    described["security"] = [{"token": []}]
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["4XX"] = {"description": "Refused: nothing was changed.", "content": content}
+            operation["responses"]["5XX"] = {"description": "Unreachable, or unfinished.", "content": content}
+    return described

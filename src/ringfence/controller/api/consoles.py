@@ -1,0 +1,65 @@
+"""Consoles over a WebSocket: `GET /v1/vms/{id}/console`, binary frames both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, WebSocket
+
+from ringfence.controller import consoles
+from ringfence.controller.parts import Parts
+from ringfence.errors import WrongState
+from ringfence.model.hosts import HostUnreachable
+from ringfence.model.names import HostId, VmId
+from ringfence.model.vms import Vm, VmState
+from ringfence.store import hosts, vms
+from ringfence.wire import OpenConsole
+
+router = APIRouter()
+
+PATIENCE_SECONDS = 10.0
+SUBPROTOCOL = "ringfence.console"
+
+
+@router.websocket("/v1/vms/{vm_id}/console")
+async def open_console(socket: WebSocket, vm_id: str) -> None:
+    """Attach to a VM's serial console.
+
+    The handshake succeeds once the host has come; until then every failure is an ordinary problem document.
+    """
+    parts: Parts = socket.app.state.parts
+    vm, host_name = await anyio.to_thread.run_sync(_running, parts, vm_id)
+    assert vm.host_id is not None
+    async with parts.consoles.session(vm.host_id) as session:
+        asking = asyncio.create_task(anyio.to_thread.run_sync(_ask, parts, vm.host_id, vm.id, session.id))
+        either: set[asyncio.Future[Any]] = {session.came, asking}
+        try:
+            # The host may come before its answer does, and its refusal may come instead of it.
+            await asyncio.wait(either, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not session.came.done() and asking.done():
+                asking.result()
+                await asyncio.wait({session.came}, timeout=1.0)
+            if not session.came.done():
+                raise HostUnreachable(host=host_name, asked="open-console", patience_seconds=PATIENCE_SECONDS)
+            offered = SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", []) else None
+            await socket.accept(subprotocol=offered)
+            await consoles.join(socket, session.came.result(), session.ended)
+        finally:
+            session.ended.set()
+            # Its outcome is known by whether the host came; a thread that still waits ends by its own patience.
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+
+def _running(parts: Parts, vm_id: str) -> tuple[Vm, str]:
+    with parts.store.reading() as session:
+        vm = vms.vm(session, VmId(vm_id))
+        if vm.state not in (VmState.RUNNING, VmState.MOVING) or vm.host_id is None:
+            raise WrongState(kind="VM", name=vm.name, state=vm.state, verb="console", needs=VmState.RUNNING)
+        return vm, hosts.host(session, vm.host_id).name
+
+
+def _ask(parts: Parts, host_id: HostId, vm_id: VmId, session_id: str) -> None:
+    verb = OpenConsole(vm_id=vm_id, session_id=session_id)
+    parts.hypervisors.ask(host_id, verb, key=f"console/{session_id}", patience_seconds=PATIENCE_SECONDS)

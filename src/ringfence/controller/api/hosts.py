@@ -1,0 +1,129 @@
+"""Hosts over HTTP: inviting, cordoning and removing them. How a host joins is told in `controller/agents`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from ringfence.controller.api.requests import (
+    Done,
+    IdempotencyKey,
+    IfMatchMaybe,
+    RefInPath,
+    WithPaging,
+    WithParts,
+    create,
+    cursor_for,
+    etag,
+    told,
+)
+from ringfence.controller.api.shapes import Asked, Name, PageOf, Told
+from ringfence.controller.parts import Parts
+from ringfence.errors import StaleRevision
+from ringfence.model.hosts import Host, HostState
+from ringfence.store import hosts, invitations
+from ringfence.store.engine import Session
+from ringfence.wire import JoinToken
+
+router = APIRouter(prefix="/v1/hosts", tags=["hosts"])
+
+
+class InvitationAsked(Asked):
+    name: Name
+    valid_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
+
+
+class InvitationTold(Told):
+    """Run `ringfence-agent join TOKEN` on the host. The token serves once, and is not shown again."""
+
+    name: str
+    token: str
+    expires_at: str
+
+
+class CapacityTold(Told):
+    vcpus: int
+    memory_mib: int
+    disk_bytes: int
+
+
+class HostTold(Told):
+    """A hypervisor. `reachable` tells whether its agent has been heard of lately."""
+
+    id: str
+    name: str
+    state: HostState
+    underlay_address: str
+    total: CapacityTold
+    claimed: CapacityTold
+    last_seen: str | None
+    reachable: bool
+    facts: dict[str, str]
+    revision: int
+
+
+@router.get("", response_model=PageOf[HostTold])
+def list_hosts(parts: WithParts, paging: WithPaging) -> Response:
+    """List the hosts."""
+    with parts.store.reading() as session:
+        page = hosts.hosts(session, limit=paging.limit, after=paging.after)
+    items = [HostTold.model_validate(host) for host in page.items]
+    return told(PageOf[HostTold](items=items, next=cursor_for(page.next)))
+
+
+@router.post("/invitations", status_code=201, response_model=InvitationTold)
+def invite_host(parts: WithParts, body: InvitationAsked) -> Response:
+    """Invite a host: make its join token.
+
+    There is no idempotency here, since a repetition would have to keep the secret; an unused token just expires.
+    """
+    with parts.store.transaction() as session:
+        invitation, secret = invitations.add_invitation(session, name=body.name, valid_seconds=body.valid_seconds)
+    url = f"https://{parts.agents_address}"
+    token = JoinToken(u=url, s=secret, f=parts.authority.fingerprint, n=invitation.name)
+    invited = InvitationTold(name=invitation.name, token=token.text(), expires_at=invitation.expires_at)
+    return told(invited, status=201, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{ref}", response_model=HostTold)
+def get_host(parts: WithParts, ref: RefInPath) -> Response:
+    """Show one host."""
+    with parts.store.reading() as session:
+        host = hosts.host(session, ref)
+    return told(HostTold.model_validate(host), headers=etag(host.revision))
+
+
+@router.post("/{ref}/cordon", response_model=HostTold)
+def cordon_host(parts: WithParts, request: Request, ref: RefInPath, idempotency_key: IdempotencyKey = None) -> Response:
+    """Cordon a host: no VM is placed on it any more; those it runs stay."""
+    return _changed(parts, request, idempotency_key, lambda session: hosts.cordon(session, ref))
+
+
+@router.post("/{ref}/uncordon", response_model=HostTold)
+def uncordon_host(
+    parts: WithParts, request: Request, ref: RefInPath, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Let a host have VMs again."""
+    return _changed(parts, request, idempotency_key, lambda session: hosts.uncordon(session, ref))
+
+
+@router.delete("/{ref}", status_code=204, response_class=Response)
+def delete_host(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> Response:
+    """Remove a host that has no VM. Its certificate is refused from then on."""
+    with parts.store.transaction() as session:
+        host = hosts.host(session, ref)
+        if revision is not None and revision != host.revision:
+            raise StaleRevision(kind="host", name=host.name, asked=revision, current=host.revision)
+        hosts.remove_host(session, ref)
+    return Response(status_code=204)
+
+
+def _changed(parts: Parts, request: Request, key: str | None, do: Callable[[Session], Host]) -> Response:
+    def done(session: Session) -> Done:
+        host = do(session)
+        return Done(status=200, body=HostTold.model_validate(host), headers=etag(host.revision))
+
+    return create(parts, request, key, None, done)

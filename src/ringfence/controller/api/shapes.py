@@ -1,0 +1,51 @@
+"""What all bodies of the API share: strictness, names, references, pages. A noun's own bodies are in its own file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ringfence.model.names import NAME_PATTERN
+
+ItemT = TypeVar("ItemT")
+
+
+class Asked(BaseModel):
+    """A body that comes in: unknown fields are refused, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Told(BaseModel):
+    """A body that goes out."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
+"""A DNS label: 1 to 63 lower-case letters, digits and hyphens."""
+Ref = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+"""The name or the id of something that is there already."""
+Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A line of text without control characters."""
+Labels = Annotated[dict[str, str], Field(max_length=32)]
+Count = Annotated[int, Field(ge=1, le=4096)]
+
+
+class PageOf(Told, Generic[ItemT]):
+    """Some of a list. `next` is the `cursor` of the next page, null at the end."""
+
+    items: list[ItemT]
+    next: str | None
+
+
+class Ordered(Told):
+    """A change that an operation brings into force."""
+
+    operation: str = Field(description="The operation's id.")
+
+
+def example(value: dict[str, Any]) -> ConfigDict:
+    """Build the configuration that gives a body its example in the API's description."""
+    return ConfigDict(json_schema_extra={"example": value})

@@ -1,0 +1,261 @@
+"""Builds a controller once, from its settings: every part, joined; starts it, and stops it. The parts do the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import anyio.to_thread
+
+from ringfence.adapters.bells import Bells
+from ringfence.adapters.mailbox import MailboxHypervisors
+from ringfence.controller.agents import agents_app
+from ringfence.controller.api.application import api_app
+from ringfence.controller.authority import Authority, KeyPair, make_private_folder, server_context, write_private
+from ringfence.controller.consoles import Consoles
+from ringfence.controller.fences import fence_for
+from ringfence.controller.image_files import ImageFiles
+from ringfence.controller.image_imports import ImageImports
+from ringfence.controller.listeners import Listener, bind, bound_address
+from ringfence.controller.parts import Parts
+from ringfence.controller.settings import Address, Settings
+from ringfence.decide.segmentation import compile_fabric
+from ringfence.errors import Refused
+from ringfence.model.names import HostId
+from ringfence.ports import Fence
+from ringfence.store import commands, hosts, idempotency, images, invitations, tokens
+from ringfence.store.engine import Store, open_store
+from ringfence.store.records import StoredRecords
+from ringfence.wire import Answer, AnyVerb
+from ringfence.workflows.runtime import Patience, Runtime, World
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 3600.0
+THREADS = 80
+"""Requests that wait for the database each hold one; the database admits 40 at once."""
+
+
+@dataclass(eq=False)
+class FolderInUse(Refused):
+    """Another controller runs in {folder}.
+
+    Stop it first, or give this one a folder of its own (`--data`).
+    """
+
+    folder: str
+
+
+class _StoredMailbox:
+    """The mailbox adapter's view of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, host_id: HostId, verb: AnyVerb, *, key: str, patience_seconds: float) -> str:
+        with self._store.transaction() as session:
+            return commands.add_command(session, host_id, verb, key=key, patience_seconds=patience_seconds)
+
+    def answer(self, host_id: HostId, key: str) -> Answer | None:
+        with self._store.reading() as session:
+            return commands.answer_of(session, host_id, key)
+
+    def withdraw(self, host_id: HostId, key: str) -> bool:
+        with self._store.transaction() as session:
+            return commands.withdraw_command(session, host_id, key)
+
+    def name_and_reachable(self, host_id: HostId) -> tuple[str, bool]:
+        with self._store.reading() as session:
+            host = hosts.host(session, host_id)
+        return host.name, host.reachable
+
+
+class Controller:
+    """One controller. `start`, then `stop`; not twice. `fence` and `patience` are given by tests only."""
+
+    def __init__(self, settings: Settings, *, fence: Fence | None = None, patience: Patience | None = None) -> None:
+        self.settings = settings
+        self._fence = fence
+        self._patience = patience
+        self._stopping: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
+        self._housekeeping: asyncio.Task[None] | None = None
+        self.first_token: str | None = None
+        self.fingerprint = ""
+        self.api_address: Address = settings.listen
+        self.agents_address: str = settings.agents_address
+
+    async def start(self) -> None:
+        """Open everything, go on with what was unfinished, and return once requests are taken."""
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        try:
+            parts, api_socket, agents_socket = await anyio.to_thread.run_sync(self._build)
+        except BaseException:
+            await anyio.to_thread.run_sync(self._stop_parts)
+            raise
+        self._parts = parts
+        pair = self._certify(parts.authority)
+        agents_tls = server_context(pair, clients_of=parts.authority.certificate_file)
+        api_tls = server_context(pair) if self.settings.tls else None
+        self._contexts = [context for context in (agents_tls, api_tls) if context is not None]
+        self._listeners = [
+            Listener(agents_app(parts), agents_socket, tls=agents_tls),
+            Listener(api_app(parts), api_socket, tls=api_tls),
+        ]
+        for listener in self._listeners:
+            await listener.start()
+        self._housekeeping = asyncio.create_task(self._keep_house())
+
+    async def stop(self) -> None:
+        """End within a few seconds: unfinished operations stay as they are, and go on at the next start."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
+        # ORDER: bells first. Long polls, event streams and waiting workflows end, so that the servers can.
+        self._parts.bells.stop()
+        self._parts.consoles.stop()
+        await asyncio.gather(*(listener.stop() for listener in self._listeners))
+        await anyio.to_thread.run_sync(self._stop_parts)
+
+    def _build(self) -> tuple[Parts, socket.socket, socket.socket]:
+        settings = self.settings
+        make_private_folder(settings.data)
+        lock = _lock(settings.data)
+        self._stopping.append(lock.close)
+        store = open_store(settings.database)
+        self._stopping.append(store.close)
+        bells = Bells()
+        store.on_change(lambda kind, id_: bells.ring(f"{kind}:{id_}"))
+        authority = Authority(settings.data / "ca")
+        self.fingerprint = authority.fingerprint
+        api_socket, agents_socket = bind(settings.listen), bind(settings.agents_listen)
+        self.api_address = bound_address(api_socket)
+        if settings.agents_listen.port == 0 and settings.agents_address == str(settings.agents_listen):
+            self.agents_address = str(bound_address(agents_socket))
+        files = ImageFiles(
+            settings.images,
+            bytes_limit=settings.image_bytes_limit,
+            virtual_bytes_limit=settings.virtual_bytes_limit,
+        )
+        _sweep_images(store, files)
+        records = StoredRecords(store)
+        hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
+        fence = self._fence or fence_for(settings)
+        world = World(records=records, hypervisors=hypervisors, fence=fence, compile_fence=compile_fabric)
+        runtime = Runtime(
+            world,
+            database=_workflows_database(settings),
+            executor_id=_controller_id(settings.data),
+            patience=self._patience or Patience(),
+        )
+        imports = ImageImports(store, records, files, bells, settings)
+        with store.transaction() as session:
+            self.first_token = tokens.first_token(session)
+        unfinished = records.unfinished_operations()
+        runtime.launch()
+        # ORDER: stopped in reverse. What is under way must find the bells stopped, or it would undo instead of wait.
+        self._stopping += [runtime.stop, imports.stop, bells.stop]
+        imports.launch(unfinished)
+        parts = Parts(
+            settings=settings,
+            store=store,
+            bells=bells,
+            authority=authority,
+            hypervisors=hypervisors,
+            operations=runtime,
+            images=files,
+            imports=imports,
+            consoles=Consoles(),
+            agents_address=self.agents_address,
+        )
+        return parts, api_socket, agents_socket
+
+    def _stop_parts(self) -> None:
+        while self._stopping:
+            stop = self._stopping.pop()
+            try:
+                stop()
+            except Exception:
+                logger.exception("while stopping")
+
+    def _certify(self, authority: Authority) -> KeyPair:
+        return authority.certify(self.settings.data / "tls", name="controller", addresses=self._names())
+
+    def _names(self) -> Sequence[str]:
+        dialled = self.agents_address.rpartition(":")[0].removeprefix("[").removesuffix("]")
+        listened = (self.settings.listen.host, self.settings.agents_listen.host)
+        names = ("localhost", "127.0.0.1", dialled, *listened, *self.settings.names)
+        return [name for name in dict.fromkeys(names) if name not in ("0.0.0.0", "::")]  # noqa: S104
+
+    async def _keep_house(self) -> None:
+        """Forget what has ended long ago, and renew the certificate before it ends."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                await anyio.to_thread.run_sync(_prune, self._parts.store)
+                pair = await anyio.to_thread.run_sync(self._certify, self._parts.authority)
+                for context in self._contexts:
+                    context.load_cert_chain(pair.certificate, pair.key)
+            except Exception:
+                logger.exception("housekeeping failed; it is tried again in an hour")
+
+
+def _lock(folder: Path) -> TextIO:
+    """Hold the folder for this process; the kernel lets go of it however the process ends."""
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise FolderInUse(folder=str(folder)) from None
+    return lock
+
+
+def _workflows_database(settings: Settings) -> str:
+    """Tell where the workflows keep what they did: in a SQLite file of their own, or in a schema of PostgreSQL."""
+    if settings.database.startswith("sqlite"):
+        return f"sqlite:///{settings.data / 'workflows.db'}"
+    return settings.database
+
+
+def _controller_id(folder: Path) -> str:
+    """Give this controller's id, the same at each start: workflows that it left are its own to go on with."""
+    file = folder / "controller-id"
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_text().strip()
+    write_private(file, f"{uuid.uuid4()}\n".encode())
+    return file.read_text().strip()
+
+
+def _sweep_images(store: Store, files: ImageFiles) -> None:
+    known: set[str] = set()
+    after: str | None = None
+    with store.reading() as session:
+        while True:
+            page = images.images(session, limit=1000, after=after)
+            known.update(image.digest for image in page.items)
+            after = page.next
+            if after is None:
+                break
+    if swept := files.sweep(known):
+        logger.info("removed %d image files that no image has", swept)
+
+
+def _prune(store: Store) -> None:
+    for prune in (commands.prune_commands, idempotency.prune_requests, invitations.prune_invitations):
+        with store.transaction() as session:
+            prune(session)
+
+
+def restrict_files() -> None:
+    """Have every file this process makes readable by its owner alone."""
+    os.umask(0o077)

@@ -10,7 +10,7 @@ import typer
 
 from ringfence.cli.options import OutputOption, url_of
 from ringfence.cli.output import Output, field, notice, show_one
-from ringfence.cli.settings import check_url, read_settings, settings_file, write_settings
+from ringfence.client.settings import check_url, read_settings, settings_file, write_settings
 
 app = typer.Typer(no_args_is_help=True, help="Where the controller is, and the token for it.")
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ringfence.cli.client import ControllerUnreachable, problem_of, trust
 from ringfence.cli.output import notice
-from ringfence.cli.settings import Settings
+from ringfence.client.connection import ControllerUnreachable, problem_of, trust
+from ringfence.client.settings import Settings
 
 ESCAPE = b"\x1d"
 """Ctrl-], as in telnet and virsh."""

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from ringfence.cli.client import Client
 from ringfence.cli.options import LIST_LIMIT, ImageArgument, LimitOption, OutputOption, YesOption, confirm, connect
 from ringfence.cli.output import Column, Output, err, field, notice, show_list, show_one, size, state
 from ringfence.cli.progress import watch
+from ringfence.client.connection import Client
 from ringfence.model.images import WrongDigest
 
 app = typer.Typer(no_args_is_help=True, help="Images: the disks VMs start from.")

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli.client import Client
 from ringfence.cli.output import Output
-from ringfence.cli.settings import Settings, read_settings
+from ringfence.client.connection import Client
+from ringfence.client.settings import Settings, read_settings
 from ringfence.errors import RingfenceError
 
 COMPLETION_SECONDS = 1.0

@@ -13,8 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ringfence.cli.client import Client
 from ringfence.cli.output import Output, age, err, field, notice, show_one, state
+from ringfence.client.connection import Client
 from ringfence.errors import ErrorRecord, RingfenceError, Unfinished, from_record
 
 Json = dict[str, Any]

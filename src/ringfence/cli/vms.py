@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli.client import Client
 from ringfence.cli.console import attach
 from ringfence.cli.options import (
     LIST_LIMIT,
@@ -34,6 +33,7 @@ from ringfence.cli.output import Column, Output, field, notice, show_list, show_
 from ringfence.cli.output import state as state_column
 from ringfence.cli.output import zone as zone_column
 from ringfence.cli.progress import finish, in_force
+from ringfence.client.connection import Client
 from ringfence.errors import NotFound, Refused
 from ringfence.model.names import UUID_PATTERN
 from ringfence.model.vms import VmState

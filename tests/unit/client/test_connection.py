@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from ringfence.cli import client as client_module
-from ringfence.cli.client import Client, ControllerUnreachable, NotTheController
-from ringfence.cli.settings import NoToken, Settings
+from ringfence.client import connection as client_module
+from ringfence.client.connection import Client, ControllerUnreachable, NotTheController
+from ringfence.client.settings import NoToken, Settings
 from ringfence.errors import Relayed
 from ringfence.model.zones import ZoneForbids
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.cli.settings import SettingsRefused, UnsafeUrl, check_url, read_settings, write_settings
+from ringfence.client.settings import SettingsRefused, UnsafeUrl, check_url, read_settings, write_settings
 
 pytestmark = pytest.mark.unit
 

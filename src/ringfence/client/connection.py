@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import httpx
 
 from ringfence import __version__
-from ringfence.cli.settings import NoToken, Settings, SettingsRefused
+from ringfence.client.settings import NoToken, Settings, SettingsRefused
 from ringfence.errors import ErrorRecord, Refused, RingfenceError, Unreachable, from_record
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ class Client:
             base_url=settings.url,
             headers={
                 "Authorization": f"Bearer {settings.token}",
-                "User-Agent": f"ringfence-cli/{__version__}",
+                "User-Agent": f"ringfence/{__version__}",
             },
             timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
             verify=trust(settings),

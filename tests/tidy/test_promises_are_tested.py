@@ -27,7 +27,7 @@ def rows() -> list[tuple[int, str, list[str]]]:
     return found
 
 
-def tests_named(cells: list[str]) -> list[str]:
+def named_tests(cells: list[str]) -> list[str]:
     return re.findall(r"`(tests/[^`]+\.py::[^`]+)`", " ".join(cells))
 
 
@@ -37,7 +37,7 @@ def test_every_promise_has_lines() -> None:
 
 @pytest.mark.parametrize(("number", "line", "cells"), rows(), ids=lambda value: str(value)[:60])
 def test_a_line_names_a_test_that_exists_or_says_pending(number: int, line: str, cells: list[str]) -> None:
-    named = tests_named(cells)
+    named = named_tests(cells)
     pending = "pending" in cells[-1]
     assert bool(named) != pending, f"promise {number}: {line}: either tests, or pending"
     for each in named:

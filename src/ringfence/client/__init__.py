@@ -1,1 +1,1 @@
-"""A Python client of the API: where the controller is, and one connection to it. The command line and the lab use it."""
+"""A Python client of the API: where the controller is, and one connection to it. For the command line and the lab."""

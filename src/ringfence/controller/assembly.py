@@ -28,7 +28,6 @@ from ringfence.controller.image_imports import ImageImports
 from ringfence.controller.listeners import Listener, bind, bound_address
 from ringfence.controller.parts import Parts
 from ringfence.controller.settings import Address, Settings
-from ringfence.decide.segmentation import compile_fabric
 from ringfence.errors import Refused
 from ringfence.model.names import HostId
 from ringfence.ports import Fence
@@ -103,7 +102,7 @@ class Controller:
             await anyio.to_thread.run_sync(self._stop_parts)
             raise
         self._parts = parts
-        pair = self._certify(parts.authority)
+        pair = await anyio.to_thread.run_sync(self._certify, parts.authority)
         agents_tls = server_context(pair, clients_of=parts.authority.certificate_file)
         api_tls = server_context(pair) if self.settings.tls else None
         self._contexts = [context for context in (agents_tls, api_tls) if context is not None]
@@ -149,8 +148,7 @@ class Controller:
         _sweep_images(store, files)
         records = StoredRecords(store)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
-        fence = self._fence or fence_for(settings)
-        world = World(records=records, hypervisors=hypervisors, fence=fence, compile_fence=compile_fabric)
+        world = World(records=records, hypervisors=hypervisors, fence=self._fence or self._ovn(authority))
         runtime = Runtime(
             world,
             database=_workflows_database(settings),
@@ -178,6 +176,11 @@ class Controller:
             agents_address=self.agents_address,
         )
         return parts, api_socket, agents_socket
+
+    def _ovn(self, authority: Authority) -> Fence:
+        fence = fence_for(self.settings, self._certify(authority), authority.certificate_file)
+        self._stopping.append(fence.close)
+        return fence
 
     def _stop_parts(self) -> None:
         while self._stopping:

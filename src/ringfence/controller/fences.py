@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
+from ringfence.adapters.northbound import OvnFence, TlsFiles
+from ringfence.controller.authority import KeyPair
 from ringfence.controller.settings import Settings
 from ringfence.decide.segmentation import Fabric
-from ringfence.errors import Refused
+from ringfence.errors import Invalid, Refused
 from ringfence.model.names import HostId
-from ringfence.ports import Fence
 
 
 @dataclass(eq=False)
@@ -23,6 +25,9 @@ class FenceUnset(Refused):
 
 class NoFence:
     """Refuses everything: without a fence there is no VM (promise 1 fails closed)."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def apply(self, wanted: Fabric) -> NoReturn:  # noqa: ARG002
         raise FenceUnset
@@ -37,10 +42,14 @@ class NoFence:
         raise FenceUnset
 
 
-def fence_for(settings: Settings) -> Fence:
-    """Build the fence of these settings."""
+def fence_for(settings: Settings, identity: KeyPair, ca: Path) -> OvnFence | NoFence:
+    """Build the fence of these settings; `identity` is shown to an OVSDB server reached over TLS."""
     if not settings.northbound:
         return NoFence()
-    from ringfence.adapters.northbound import OvnFence
-
-    return OvnFence(settings.northbound, settings.southbound)
+    if not settings.southbound:
+        raise Invalid(field="southbound", why="a northbound needs it: only the southbound tells whether hosts follow")
+    tls = TlsFiles(key=str(identity.key), certificate=str(identity.certificate), ca=str(ca))
+    over_tls = any(remote.startswith("ssl:") for remote in (settings.northbound, settings.southbound))
+    return OvnFence(
+        northbound=settings.northbound, southbound=settings.southbound, tls=tls if over_tls else None
+    )

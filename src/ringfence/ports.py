@@ -98,6 +98,10 @@ class Records(Protocol):
         """
         ...
 
+    def claimed_hosts(self, vm_id: VmId) -> Sequence[HostId]:
+        """The hosts on which the VM has a claim: its own, and what a move may have left another one."""
+        ...
+
     def release(self, vm_id: VmId, host_id: HostId) -> None:
         """Give the VM's place on the host back; again is no error."""
         ...

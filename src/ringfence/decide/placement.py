@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ringfence.model.hosts import HostSnapshot, HostState, NoHostFits
 from ringfence.model.names import HostId, ZoneId
@@ -28,16 +29,18 @@ def choose_host(
     *,
     apart_from: Sequence[HostId] = (),
     only: HostId | None = None,
+    refused: Mapping[HostId, str] = MappingProxyType({}),
 ) -> Placement:
     """Choose the host with most free memory that may run the VM; refuse with every host's reason.
 
     Hosts that a VM of the same name group already fills are not known here: spreading comes from choosing the emptiest.
-    `apart_from` are hosts that are out of the question (the source of a move); `only` is the one host asked for.
+    `apart_from` are hosts that are out of the question (the source of a move); `only` is the one host asked for;
+    `refused` are those that turned out not to take it after all, with the reason.
     """
     rejected = {
         host.name: why
-        for host in candidates
-        if (why := why_not(vm, host, zones, apart_from=apart_from, only=only))
+        for host in sorted(candidates, key=lambda host: host.name)
+        if (why := refused.get(host.id) or why_not(vm, host, zones, apart_from=apart_from, only=only))
     }
     fitting = [host for host in candidates if host.name not in rejected]
     if not fitting:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from ringfence.errors import Refused, Unreachable
+from ringfence.errors import Refused, Unfinished, Unreachable
 from ringfence.model.names import HostId, ZoneId
 
 
@@ -101,3 +101,59 @@ class HostUnreachable(Unreachable):
     host: str
     asked: str
     patience_seconds: float
+
+
+@dataclass(eq=False)
+class CommandNotTaken(Unreachable):
+    """Host {host} did not take the command {asked}; nothing was done there.
+
+    See that its agent runs (`systemctl status ringfence-agent`) and reaches the controller.
+    """
+
+    host: str
+    asked: str
+
+
+@dataclass(eq=False)
+class HostToolFailed(Unfinished):
+    """{tool} failed on the host: {why}.
+
+    See the host's journal (`journalctl -u ringfence-agent -u ringfence-agent-root`).
+    """
+
+    tool: str
+    why: str
+
+
+@dataclass(eq=False)
+class HostDiskFull(Refused):
+    """The host's disk has no room for {what}.
+
+    Free space below {folder} on the host, or choose another host.
+    """
+
+    status: ClassVar[int] = 507
+    what: str
+    folder: str
+
+
+@dataclass(eq=False)
+class CommandUnknown(Refused):
+    """The host's agent does not know the command {verb}.
+
+    Update the agent on the host to the controller's version.
+    """
+
+    status: ClassVar[int] = 501
+    verb: str
+
+
+@dataclass(eq=False)
+class MoveFailed(Unfinished):
+    """The move of VM {vm_id} failed: {why}.
+
+    The VM goes on where it was; correct the cause and move it again.
+    """
+
+    vm_id: str
+    why: str

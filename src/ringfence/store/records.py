@@ -89,6 +89,9 @@ class StoredRecords:
     def claim(self, vm_id: VmId, host_id: HostId, *, reason: str) -> None:
         self._write(lambda session: claims.claim(session, vm_id, host_id, reason=reason))
 
+    def claimed_hosts(self, vm_id: VmId) -> Sequence[HostId]:
+        return [HostId(host_id) for host_id in self._read(lambda session: claims.claims_of(session, vm_id))]
+
     def release(self, vm_id: VmId, host_id: HostId) -> None:
         self._write(lambda session: claims.release(session, vm_id, host_id))
 

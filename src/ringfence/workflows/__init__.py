@@ -1,1 +1,1 @@
-"""TO-WRITE"""
+"""Durable operations, one file each, in terms of the ports; `runtime` runs them."""

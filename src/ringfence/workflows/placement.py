@@ -1,0 +1,82 @@
+"""Steps that choose a host for a VM and hold its place there. What makes a host fit is in `decide.placement`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from ringfence.decide.placement import choose_host
+from ringfence.errors import WrongState
+from ringfence.model.hosts import CapacityExceeded, NoHostFits
+from ringfence.model.names import HostId, VmId
+from ringfence.model.zones import ZoneForbids
+from ringfence.workflows.story import Done, Story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A host chosen and claimed. `rejected` maps the other hosts' names to why not."""
+
+    host_id: HostId
+    host: str
+    reason: str
+    rejected: dict[str, str]
+
+
+def asked_host(story: Story) -> HostId | None:
+    """The one host the user asked for, if any."""
+    asked = story.operation.asked.get("host_id")
+    return HostId(asked) if asked else None
+
+
+def choose_place(story: Story, vm_id: VmId, *, apart_from: tuple[HostId, ...] = ()) -> Place:
+    """Choose a host and claim the VM's place on it; a claim lost in a race counts as that host's reason."""
+    refused: dict[HostId, str] = {}
+    for number in range(1, story.patience.placements + 1):
+        again = f", choice {number}" if number > 1 else ""
+        # ORDER: the choice is recorded before it is claimed. After a crash the same host is claimed, not a second one.
+        place = _choose(story, f"choose a host{again}", vm_id, apart_from=apart_from, refused=refused)
+        try:
+            _claim(story, f"claim its place{again}", vm_id, place)
+        except (ZoneForbids, CapacityExceeded, WrongState) as lost:
+            refused[place.host_id] = f"another came first: {lost.message}"
+        else:
+            return place
+    raise NoHostFits(vm=story.operation.subject_name, rejected={"cloud": "each host chosen was taken meanwhile"})
+
+
+def _choose(
+    story: Story, name: str, vm_id: VmId, *, apart_from: tuple[HostId, ...], refused: Mapping[HostId, str]
+) -> Place:
+    def choose(_try: int) -> Done:
+        records = story.world.records
+        chosen = choose_host(
+            records.vm_spec(vm_id),
+            records.host_snapshots(),
+            records.zones(),
+            apart_from=apart_from,
+            only=asked_host(story),
+            refused=refused,
+        )
+        place = Place(host_id=chosen.host_id, host=chosen.host, reason=chosen.reason, rejected=dict(chosen.rejected))
+        return Done(f"{chosen.host}: {chosen.reason}", asdict(place))
+
+    return Place(**story.step(name, choose))
+
+
+def _claim(story: Story, name: str, vm_id: VmId, place: Place) -> None:
+    def claim(_try: int) -> Done:
+        story.world.records.claim(vm_id, place.host_id, reason=place.reason)
+        return Done(f"its place on {place.host} is its own")
+
+    story.step(name, claim)
+
+
+def give_place_back(story: Story, vm_id: VmId, host_id: HostId) -> None:
+    """Release the VM's claim on the host. Only once nothing of it can run there."""
+
+    def release(_try: int) -> Done:
+        story.world.records.release(vm_id, host_id)
+        return Done("its place is free")
+
+    story.insist("give its place back", release)

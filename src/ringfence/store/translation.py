@@ -49,8 +49,8 @@ def in_our_words(error: SQLAlchemyError) -> RingfenceError:
         return Invalid(field="database", why=f"the change breaks the rule {rule}")
     sqlstate = getattr(error.orig, "sqlstate", None)
     if isinstance(error, IntegrityError):
-        if unique_broken(error):
-            return NameTaken(kind="row", name=_line(error))
+        if broken := unique_broken(error):
+            return NameTaken(kind=broken, name="of the same value")
         return ReferenceLost() if foreign_key_broken(error) else Invalid(field="database", why=_line(error))
     if hasattr(error.orig, "sqlite_errorname"):
         return _of_sqlite(error)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select
+from sqlalchemy import Row, delete, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -98,7 +98,8 @@ def _set_mixes(session: Session, row: Row[Any], mixes_with: Iterable[str]) -> bo
     present = set(_mixes(session, [row.id])[row.id])
     for other in sorted(wanted - present):
         pair = sorted((row.id, other))
-        session.execute(insert(zone_mixes).values(zone_a=pair[0], zone_b=pair[1]))
+        # Somebody may let the same two mix at the same moment.
+        rows.insert_unless_there(session, zone_mixes, {"zone_a": pair[0], "zone_b": pair[1]})
     for other in sorted(present - wanted):
         _unmix(session, row, other)
     # The other zone says the same from now on: whoever holds its old revision should read it again.

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.store.postgres import PostgresCluster, postgres_cluster
 
+from ringfence.model.images import ImageFormat
 from ringfence.model.projects import Project
 from ringfence.model.vms import Vm
 from ringfence.model.zones import Zone
 from ringfence.store import flavors, hosts, images, networks, projects, vms, zones
 from ringfence.store.engine import Session, Store, make_engine, migrate
-from ringfence.model.images import ImageFormat
+from ringfence.store.tables import counters, metadata
 from ringfence.wire import PROTOCOL, Heartbeat
-from tests.store.postgres import PostgresCluster, postgres_cluster
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,17 @@ def migrated_sqlite(tmp_path_factory) -> Path:
 def migrated_postgres(cluster) -> str:
     url = cluster.database()
     migrate(url)
-    return url.split("@/")[1].split("?")[0]
+    return url
+
+
+def empty(url: str) -> None:
+    """Take every row away. Ten times faster on PostgreSQL than a new database."""
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.execute(counters.insert().values(name="intent", value=1))
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -63,10 +74,9 @@ def url(dialect, tmp_path, request) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.sqlite")
         yield f"sqlite:///{tmp_path}/test.sqlite"
         return
-    running = request.getfixturevalue("cluster")
-    url = running.database(template=request.getfixturevalue("migrated_postgres"))
-    yield url
-    running.drop(url)
+    shared = request.getfixturevalue("migrated_postgres")
+    empty(shared)
+    yield shared
 
 
 @pytest.fixture

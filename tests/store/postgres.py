@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL cluster for tests: its own folder, a unix socket in it, no TCP, gone when its maker is gone."""
+"""A throw-away PostgreSQL cluster for tests: its own folder, a unix socket in it, no TCP, gone with its maker."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class PostgresCluster:
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
-    def database(self, *, template: str = "template1") -> str:
+    def database(self) -> str:
         name = f"test{next(self._numbers)}"
         with self._admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+            connection.execute(text(f"CREATE DATABASE {name}"))
         return self.url(name)
 
     def drop(self, url: str) -> None:

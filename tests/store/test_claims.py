@@ -155,7 +155,7 @@ def test_plain_sql_cannot_replace_or_truncate_its_way_round(cloud, raw, dialect)
         "postgresql": ["TRUNCATE zone_mixes", "TRUNCATE claims CASCADE"],
     }
     for statement in bad[dialect]:
-        with pytest.raises(DBAPIError, match="ringfence:.*never-change"), raw.begin() as connection:
+        with pytest.raises(DBAPIError, match=r"ringfence:.*never-change"), raw.begin() as connection:
             connection.execute(text(statement))
     with cloud.store.reading() as session:
         assert vms.vm(session, vm.id) == vm

@@ -7,6 +7,7 @@ import threading
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
+from tests.store.conftest import new_vm
 
 from ringfence.errors import (
     Invalid,
@@ -18,9 +19,9 @@ from ringfence.errors import (
     StoreUnreachable,
     known_errors,
 )
+from ringfence.model.policies import Protocol, Selector
 from ringfence.store import operations, policies, projects, vms, zones
 from ringfence.store.engine import Store, changed, make_engine
-from tests.store.conftest import new_vm
 
 pytestmark = pytest.mark.store
 
@@ -48,7 +49,7 @@ def test_a_bell_rings_after_the_commit_and_sees_what_was_committed(store):
 
 
 def test_a_transaction_that_fails_rings_no_bell_and_leaves_nothing(store, rung):
-    with pytest.raises(NotFound), store.transaction() as session:
+    with pytest.raises(NotFound), store.transaction() as session:  # noqa: PT012
         projects.add_project(session, name="shop", owner="ann")
         projects.project(session, "none")
     assert rung == []
@@ -143,8 +144,6 @@ def test_the_fences_revision_grows_with_each_change_that_matters_and_no_other(cl
 
 
 def test_a_reference_to_nothing_is_refused(store):
-    from ringfence.model.policies import Protocol, Selector
-
     nothing = Selector(zone_id="01a207dd-0000-7000-8000-000000000000")
     with pytest.raises(ReferenceLost), store.transaction() as session:
         policies.add_policy(session, name="p", source=nothing, target=nothing, protocol=Protocol.ANY)
@@ -161,7 +160,7 @@ def test_a_full_disk_is_said_to_be_full_and_leaves_nothing_half_written(cloud, u
 
     full = Store(engine)
     before = cloud.store
-    with pytest.raises(StoreFull), full.transaction() as session:
+    with pytest.raises(StoreFull), full.transaction() as session:  # noqa: PT012
         for number in range(200):
             new_vm(session, f"v{number}", user_data="x" * 10_000)
     with before.reading() as session:
@@ -207,7 +206,7 @@ def test_what_postgresql_says_comes_out_in_our_words(store):
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_a_connection_that_breaks_is_unreachable_and_the_next_one_works(store):
-    with pytest.raises(StoreUnreachable), store.transaction() as session:
+    with pytest.raises(StoreUnreachable), store.transaction() as session:  # noqa: PT012
         projects.add_project(session, name="shop", owner="ann")
         own = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
         with store.transaction() as other:

@@ -49,13 +49,14 @@ def test_controllers_that_start_at_once_migrate_once(empty_url):
     store.close()
 
 
-def test_a_database_of_a_newer_version_is_refused(url):
-    engine = make_engine(url)
+def test_a_database_of_a_newer_version_is_refused(empty_url):
+    migrate(empty_url)
+    engine = make_engine(empty_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(Invalid):
-        migrate(url)
+        migrate(empty_url)
 
 
 @pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "mysql://root@example.org/x"])

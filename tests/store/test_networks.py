@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
+from tests.store.conftest import new_vm
 
 from ringfence.errors import Invalid, NotFound, StillUsed
 from ringfence.model.networks import NetworkFull
 from ringfence.store import networks, projects, vms
 from ringfence.store.engine import Store, make_engine
-from tests.store.conftest import new_vm
 
 pytestmark = pytest.mark.store
 
@@ -38,7 +38,8 @@ def test_an_address_that_came_back_is_given_again(cloud):
     assert cloud.add_vm("three").ports[0].address == first.ports[0].address
 
 
-def test_vms_born_at_once_by_two_controllers_get_addresses_of_their_own(cloud, url):
+@pytest.mark.usefixtures("cloud")
+def test_vms_born_at_once_by_two_controllers_get_addresses_of_their_own(url):
     stores = [Store(make_engine(url)) for _ in range(2)]
 
     def bear(number: int):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import ssl
 import sys
 import termios
 import threading
 import tty
 from collections.abc import Iterator
+from types import FrameType
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -33,8 +35,10 @@ def attach(settings: Settings, path: str, *, title: str) -> None:
     url = "ws" + settings.url.removeprefix("http") + path
     with _connected(settings, url) as socket:
         if sys.stdin.isatty():
-            notice(f"Attached to {title}. Press Enter for a prompt; Ctrl-] leaves.")
             with _raw_terminal(sys.stdin.fileno()):
+                # ORDER: raw, then told: what is typed from here on goes to the guest. A raw line ends in CR LF.
+                sys.stderr.write(f"Attached to {title}. Press Enter for a prompt; Ctrl-] leaves.\r\n")
+                sys.stderr.flush()
                 _join(socket, watch_escape=True)
             notice(f"\nLeft {title}.")
         else:
@@ -91,12 +95,20 @@ def _linger(heard: threading.Event, ended: int) -> None:
 @contextlib.contextmanager
 def _raw_terminal(descriptor: int) -> Iterator[None]:
     before = termios.tcgetattr(descriptor)
+    # Whatever happens, the shell gets its terminal back: a signal that would end the process unwinds it instead.
+    handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        tty.setraw(descriptor)
+        # DRAIN, not FLUSH: what was typed ahead is kept.
+        tty.setraw(descriptor, termios.TCSADRAIN)
         yield
     finally:
-        # Whatever happened, the shell gets its terminal back.
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""TO-WRITE"""
+"""The world in memory, failing on demand, held to the contract tests of the real one."""

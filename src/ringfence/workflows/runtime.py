@@ -38,6 +38,8 @@ _SCHEMA = "workflows"
 _POOL_SIZE = 10
 _THREADS = 256
 _RECOVERY_POLL_SECONDS = 0.2
+_LISTENER_POLL_SECONDS = 0.1
+"""How often DBOS looks whether to end its listener; it listens for nothing of ours, so that a look costs nothing."""
 
 
 class PickleRefused(Exception):
@@ -92,6 +94,7 @@ class Runtime:
         self._executor_id = executor_id
         self._ended = threading.Condition()
         self._telling: set[OperationId] = set()
+        self._told: set[OperationId] = set()
 
     def launch(self) -> None:
         """Begin, going on with what an earlier process left, and with what was committed but never started."""
@@ -135,6 +138,12 @@ class Runtime:
                 # Another controller may end it without a word to this one: look again now and then.
                 self._ended.wait(min(left, 0.5))
 
+    def wait_told(self, operation_id: OperationId, *, timeout_seconds: float) -> None:
+        """Wait until a run of the operation in this process is over, ended or broken off; raises `TimeoutError`."""
+        with self._ended:
+            if not self._ended.wait_for(lambda: operation_id in self._told, timeout_seconds):
+                raise TimeoutError(f"operation {operation_id} is being run")
+
     def telling(self) -> frozenset[OperationId]:
         """The operations being run in this process at the moment."""
         with self._ended:
@@ -154,6 +163,7 @@ class Runtime:
         finally:
             with self._ended:
                 self._telling.discard(operation_id)
+                self._told.add(operation_id)
                 self._ended.notify_all()
 
     def _take_up(self, operation: Operation) -> None:
@@ -225,6 +235,7 @@ def _configure(database: str, executor_id: str) -> None:
             "executor_id": executor_id,
             "serializer": dbos_serialization.DBOSPortableJSON,
             "use_listen_notify": False,
+            "notification_listener_polling_interval_sec": _LISTENER_POLL_SECONDS,
             "enable_otlp": False,
             "log_level": "WARNING",
         }

@@ -130,17 +130,23 @@ class Story:
     def insist(self, name: str, effect: Callable[[int], Done]) -> Any:
         """Do a step that must not fail lightly: undoing, or what can only go forward.
 
-        Repeats `Unreachable` for as long as `patience.undo_seconds`, across crashes, and `Unfinished` a few times.
+        After the tries of any step, it repeats `Unreachable` for as long as `patience.undo_seconds`, across crashes,
+        and `Unfinished` a few times more.
         """
-        began: float = self._durable(f"{name}: since", lambda: {"value": self.clock.now()})["value"]
-        until = began + self.patience.undo_seconds
+        try:
+            return self.step(name, effect)
+        except (Refused, StepBroke):
+            raise
+        except RingfenceError:
+            since: float = self._durable(f"{name}: since", lambda: {"value": self.clock.now()})["value"]
+        until = since + self.patience.undo_seconds
 
         def again(tried: int, error: RingfenceError) -> bool:
             if isinstance(error, Unreachable):
                 return self.clock.now() < until
             return tried < self.patience.tries
 
-        return self._step(name, lambda: self._try(name, effect, again))
+        return self._step(f"{name}, patiently", lambda: self._try(name, effect, again))
 
     def has_told(self, name: str) -> bool:
         """Tell whether the step was begun, now or in an earlier telling."""

@@ -7,11 +7,14 @@ Every verb is idempotent besides. No transport here, and no decisions.
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import binascii
+from typing import Any, ClassVar
 
 import msgspec
 
 from ringfence.errors import ErrorRecord
+from ringfence.model.hosts import JoinTokenRefused
 from ringfence.model.vms import VmSpec
 
 PROTOCOL = 1
@@ -196,6 +199,39 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str
     ca_certificate: str
     southbound: str
+
+
+class JoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a new host is given on paper: where the controller is, how to know it, and a secret that serves once.
+
+    `u`: URL of the agents' listener; `s`: the secret; `f`: SHA-256 of the CA certificate (DER), hex; `n`: the host's name.
+    """
+
+    PREFIX: ClassVar[str] = "rf1."
+    LONGEST: ClassVar[int] = 2048
+
+    u: str
+    s: str
+    f: str
+    n: str
+
+    def text(self) -> str:
+        return self.PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> JoinToken:
+        """Read a token back; raises `JoinTokenRefused` for anything that is none."""
+        text = text.strip()
+        if not text.startswith(cls.PREFIX) or len(text) > cls.LONGEST:
+            raise JoinTokenRefused(why="not a join token")
+        body = text.removeprefix(cls.PREFIX)
+        try:
+            token = msgspec.json.decode(base64.b64decode(body + "=" * (-len(body) % 4), b"-_", validate=True), type=cls)
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
+            raise JoinTokenRefused(why="damaged: copy it again, whole") from None
+        if not token.u.startswith("https://") or len(token.f) != 64 or not token.s or not token.n:
+            raise JoinTokenRefused(why="damaged: copy it again, whole")
+        return token
 
 
 def encode(message: Any) -> bytes:

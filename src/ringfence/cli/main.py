@@ -90,7 +90,7 @@ def run() -> None:
 def tell(error: RingfenceError) -> int:
     """Print the error and give the exit code that stands for its family."""
     importlib.import_module("ringfence.cli.output").show_error(error)
-    return EXIT_UNREACHABLE if error.family == "unreachable" else EXIT_FAILED
+    return EXIT_UNREACHABLE if error.record().family == "unreachable" else EXIT_FAILED
 
 
 def _load(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -6,6 +6,7 @@ Results go to standard output, everything else to standard error.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def zone(title: str = "ZONE", key: str = "zone", colours: Mapping[str, str] | No
 
 
 def zone_name(name: str, colours: Mapping[str, str]) -> Text:
-    colour = colours.get(name, "")
+    colour = re.sub(r"^#(\w)(\w)(\w)$", r"#\1\1\2\2\3\3", colours.get(name, ""))
     try:
         return Text(name, style=Style.parse(colour) if colour else "")
     except StyleSyntaxError:
@@ -185,9 +186,11 @@ def notice(text: str) -> None:
 
 def show_error(error: RingfenceError) -> None:
     """Print what happened, its code, and what to do about it."""
-    title = {"refused": "Refused", "unreachable": "Out of reach"}.get(error.family, "Not finished")
+    # The record tells what was meant, also of an error whose class only the controller knows.
+    record = error.record()
+    title = {"refused": "Refused", "unreachable": "Out of reach"}.get(record.family, "Not finished")
     console = err()
-    console.print(Text.assemble((title, "bold red"), (f" [{error.record().code}]", "dim")))
+    console.print(Text.assemble((title, "bold red"), (f" [{record.code}]", "dim")))
     console.print(Text(error.message))
     if error.remedy:
         console.print(Text.assemble(("What to do: ", "bold"), error.remedy))

@@ -26,7 +26,8 @@ VERBS = {
     "delete-vm": "delete VM",
     "move-vm": "move VM",
     "apply-fence": "apply fence for",
-    "verify": "verify",
+    "import-image": "import image",
+    "verify": "verify the",
 }
 
 OPERATION_COLUMNS = (

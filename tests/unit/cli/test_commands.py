@@ -9,7 +9,7 @@ import typer
 
 from ringfence.cli.main import NOUNS, app, tell
 from ringfence.cli.verification import show_findings
-from ringfence.errors import NotFound
+from ringfence.errors import ErrorRecord, NotFound, from_record
 from ringfence.model.hosts import HostUnreachable
 
 pytestmark = pytest.mark.unit
@@ -40,9 +40,16 @@ def test_the_help_of_the_root_says_what_the_noun_says_of_itself(noun: str) -> No
     assert ROOT.get_command(CONTEXT, noun).help == NOUNS[noun][1]
 
 
+def _future() -> ErrorRecord:
+    return ErrorRecord(
+        code="from-the-future", family="unreachable", status=503, message="Gone.", remedy="Wait.", facts={}
+    )
+
+
 def test_the_exit_code_tells_a_refusal_from_a_controller_out_of_reach(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell(NotFound(kind="zone", ref="red")) == 1
     assert tell(HostUnreachable(host="h1", asked="start-vm", patience_seconds=5.0)) == 3
+    assert tell(from_record(_future())) == 3
     told = capsys.readouterr().err
     assert "There is no zone red." in told
     assert "[not-found]" in told

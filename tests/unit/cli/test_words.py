@@ -56,6 +56,7 @@ def test_a_time_is_shown_as_an_age(then: str | None, expected: str) -> None:
 def test_a_zone_of_an_unknown_colour_is_still_shown() -> None:
     assert zone_name("red", {"red": "not a colour"}).plain == "red"
     assert str(zone_name("red", {"red": "#ff0000"}).style) == "#ff0000"
+    assert str(zone_name("red", {"red": "#f0a"}).style) == "#ff00aa"
 
 
 def test_a_cell_shows_mappings_and_lists_in_words() -> None:

@@ -1,0 +1,172 @@
+"""The command line as a program, against a real controller whose hosts obey."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.controller.conftest import Cloud
+
+pytestmark = pytest.mark.contract
+
+PROGRAM = Path(sys.executable).parent / "ringfence"
+
+
+@dataclass
+class Ringfence:
+    """The program, told where the controller is."""
+
+    environment: dict[str, str]
+
+    def __call__(self, words: str, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [PROGRAM, *words.split(), *more]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def json(self, words: str, *more: str) -> Any:
+        return json.loads(self(words, *more, "-o", "json").stdout)
+
+
+@pytest.fixture
+def ringfence(cloud: Cloud, tmp_path: Path) -> Ringfence:
+    return Ringfence(
+        {
+            **os.environ,
+            "RINGFENCE_URL": str(cloud.http.base_url).rstrip("/"),
+            "RINGFENCE_TOKEN": cloud.token,
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+            "NO_COLOR": "1",
+        }
+    )
+
+
+@pytest.fixture
+def furnished(cloud: Cloud, ringfence: Ringfence) -> Ringfence:
+    """Two hosts, and all that a VM needs."""
+    for name in ("h1", "h2"):
+        cloud.run(cloud.join(name))
+    cloud.post("/v1/zones", {"name": "red"}, expect=201)
+    cloud.post("/v1/projects", {"name": "payments", "owner": "ada@example.org"}, expect=201)
+    cloud.post("/v1/networks", {"name": "backbone", "cidr": "10.20.0.0/24"}, expect=201)
+    small = {"name": "small", "vcpus": 1, "memory_mib": 64, "disk_bytes": 1 << 20}
+    cloud.post("/v1/flavors", small, expect=201)
+    cloud.upload("blank", bytes(1 << 20), f"sha256:{hashlib.sha256(bytes(1 << 20)).hexdigest()}")
+    return ringfence
+
+
+CREATE = "vm create web -p payments -z red --flavor small --image blank --network backbone --label role=web"
+
+
+def test_a_vm_lives_its_life_by_the_command_line(furnished: Ringfence) -> None:
+    made = furnished(CREATE)
+    assert "running" in made.stdout
+    assert "create VM web" in made.stderr, "progress is told, and not among the results"
+    vm = furnished.json("vm show web")
+    assert (vm["state"], vm["zone"], vm["owner"], vm["labels"]) == (
+        "running",
+        "red",
+        "ada@example.org",
+        {"role": "web"},
+    )
+    assert "role" in furnished("vm label web stage=x").stdout
+    assert furnished.json("vm label web stage- role=db") == {"role": "db"}
+    moved = furnished.json("vm move web")
+    assert moved["host"] != vm["host"]
+    assert furnished.json("vm stop web")["state"] == "stopped"
+    assert furnished.json("vm start web")["state"] == "running"
+    assert [each["name"] for each in furnished.json("vm list --zone red --state running")] == ["web"]
+    furnished("vm delete web --yes")
+    assert furnished.json("vm list") == []
+    furnished("vm show web", code=1)
+
+
+def test_what_a_vm_needs_is_made_by_the_command_line(ringfence: Ringfence, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    ringfence("zone create amber")
+    assert ringfence.json("zone create red --classification secret --mixes-with amber")["colour"] == "red"
+    assert ringfence.json("zone update amber --mixes-with-none")["mixes_with"] == []
+    assert ringfence.json("project create payments --owner ada@example.org")["owner"] == "ada@example.org"
+    assert ringfence.json("network create backbone --cidr 10.20.0.0/24")["cidr"] == "10.20.0.0/24"
+    assert ringfence.json("flavor create small --vcpus 1 --memory 64MiB --disk 1GiB")["disk_bytes"] == 1 << 30
+    ringfence(f"image import {disk} --name blank --digest {'0' * 64}", code=1)
+    assert ringfence.json(f"image import {disk} --name blank")["state"] == "ready"
+    assert "ringfence-agent join rf1." in ringfence("host invite h1").stdout
+
+
+def test_a_refusal_exits_1_and_says_why_for_every_host(furnished: Ringfence) -> None:
+    for host in ("h1", "h2"):
+        assert furnished.json(f"host cordon {host}")["state"] == "cordoned"
+    refused = furnished(CREATE, code=1)
+    assert "[no-host-fits]" in refused.stderr
+    assert "h1: it is cordoned" in refused.stderr
+    assert "h2: it is cordoned" in refused.stderr
+    assert "What to do:" in refused.stderr
+    assert furnished.json("vm list") == [], "nothing half-made is left"
+    assert furnished.json("operation list --state failed")[0]["kind"] == "create-vm"
+
+
+def test_an_operation_can_be_begun_and_watched_later(furnished: Ringfence) -> None:
+    operation = furnished.json(f"{CREATE} --no-wait")
+    assert furnished.json(f"operation watch {operation['id']}")["state"] == "done"
+    shown = furnished(f"operation show {operation['id']}").stdout
+    assert "✓" in shown
+    assert "web" in shown
+
+
+def test_a_policy_is_made_changed_and_taken_away(furnished: Ringfence) -> None:
+    furnished("policy create web-in --from zone=red --to role=web --to project=payments --protocol tcp --port 80")
+    assert furnished.json("policy update web-in --port 80 --port 443")["ports"] == [80, 443]
+    listed = furnished("policy list").stdout
+    assert "zone red" in listed
+    assert "project payments, role=web" in listed
+    furnished("policy delete web-in --yes")
+    assert furnished.json("policy list") == []
+
+
+def test_every_form_of_output_tells_the_same(furnished: Ringfence) -> None:
+    as_json = furnished.json("zone list")
+    assert yaml.safe_load(furnished("zone list -o yaml").stdout) == as_json
+    assert "red" in furnished("zone list").stdout
+
+
+def test_names_are_completed_by_asking_the_controller(furnished: Ringfence) -> None:
+    furnished.environment |= {
+        "_RINGFENCE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "ringfence host cordon h",
+        "COMP_CWORD": "3",
+    }
+    assert furnished("").stdout.split() == ["h1", "h2"]
+
+
+def test_nothing_is_destroyed_without_a_yes(furnished: Ringfence) -> None:
+    furnished("zone delete red", code=1)
+    assert [zone["name"] for zone in furnished.json("zone list")] == ["red"]
+
+
+def test_a_controller_that_is_away_exits_3_and_wrong_usage_2(ringfence: Ringfence) -> None:
+    ringfence("zone list --limit none", code=2)
+    ringfence("zone update red", code=2)
+    ringfence.environment["RINGFENCE_URL"] = "http://127.0.0.1:9"
+    assert "[controller-unreachable]" in ringfence("zone list", code=3).stderr
+
+
+def test_settings_are_stored_and_the_token_never_shown(ringfence: Ringfence) -> None:
+    token = ringfence.environment.pop("RINGFENCE_TOKEN")
+    assert "[no-token]" in ringfence("zone list", code=1).stderr
+    subprocess.run(
+        [PROGRAM, "config", "set", "--token-stdin"], input=token, text=True, env=ringfence.environment, check=True
+    )
+    ringfence("zone list")
+    assert token not in ringfence("config show").stdout

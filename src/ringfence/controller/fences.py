@@ -50,6 +50,4 @@ def fence_for(settings: Settings, identity: KeyPair, ca: Path) -> OvnFence | NoF
         raise Invalid(field="southbound", why="a northbound needs it: only the southbound tells whether hosts follow")
     tls = TlsFiles(key=str(identity.key), certificate=str(identity.certificate), ca=str(ca))
     over_tls = any(remote.startswith("ssl:") for remote in (settings.northbound, settings.southbound))
-    return OvnFence(
-        northbound=settings.northbound, southbound=settings.southbound, tls=tls if over_tls else None
-    )
+    return OvnFence(northbound=settings.northbound, southbound=settings.southbound, tls=tls if over_tls else None)

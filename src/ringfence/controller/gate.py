@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES = 1 << 20
 BODY_SECONDS = 30.0
+DRAIN_BYTES = 64 << 20
+DRAIN_SECONDS = 5.0
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL in JSON: PostgreSQL keeps none, and a C program would end its text there."""
 
 
 class Gate:
@@ -41,53 +46,78 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        body = _Incoming(scope, receive)
         begun = False
 
         async def watched(message: Message) -> None:
             nonlocal begun
+            if message["type"] == "http.response.start" and (message["status"] >= 400 or self._streams(scope)):
+                await body.drain()
             begun = True
             await send(message)
 
         try:
             scope.setdefault("state", {})
             await self._admit(scope)
-            if scope["type"] == "http" and not self._streams(scope):
-                receive = await _with_whole_body(scope, receive)
-            await self._app(scope, receive, watched)
+            whole = await _whole(body) if scope["type"] == "http" and not self._streams(scope) else body.receive
+            await self._app(scope, whole, watched)
         except RingfenceError as error:
-            await _refuse(error, scope, receive, send, begun=begun)
+            await _refuse(error, scope, body.receive, watched, begun=begun)
         except Exception:
             # The incident's number leads from what the user sees to the log; nothing else of it goes out.
             incident = secrets.token_hex(4)
             logger.exception("incident %s: %s %s", incident, scope.get("method", "WS"), scope["path"])
-            await _refuse(Bug(incident=incident), scope, receive, send, begun=begun)
+            await _refuse(Bug(incident=incident), scope, body.receive, watched, begun=begun)
 
 
-async def _with_whole_body(scope: Scope, receive: Receive) -> Receive:
+class _Incoming:
+    """A request's body as it comes, knowing whether all of it has come."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.headers = dict(scope["headers"])
+        told = self.headers.get(b"content-length", b"0")
+        self._receive = receive
+        self.ended = scope["type"] != "http" or (told == b"0" and b"transfer-encoding" not in self.headers)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self.ended = True
+        return message
+
+    async def drain(self) -> None:
+        """Read what is still on its way, within bounds: a client that is still sending might not see a refusal."""
+        drained = 0
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.ended and drained < DRAIN_BYTES:
+                    drained += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return
+
+
+async def _whole(incoming: _Incoming) -> Receive:
     """Read the body, bounded in size and time; gives a `receive` that tells it again."""
-    headers = dict(scope["headers"])
-    told = headers.get(b"content-length", b"")
-    if not told and b"transfer-encoding" not in headers:
-        return receive
-    if told and not told.isdigit():
+    told = incoming.headers.get(b"content-length", b"0")
+    if not told.isdigit():
         raise RequestRefused(why="its Content-Length is not a number")
-    if told and int(told) > BODY_BYTES:
+    if int(told) > BODY_BYTES:
         raise TooLarge(what="body", limit_bytes=BODY_BYTES)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
+            while not incoming.ended:
+                message = await incoming.receive()
                 if message["type"] != "http.request":
-                    return _once(message, receive)
+                    return _once(message, incoming.receive)
                 body += message.get("body", b"")
                 if len(body) > BODY_BYTES:
                     raise TooLarge(what="body", limit_bytes=BODY_BYTES)
-                if not message.get("more_body", False):
-                    break
     except TimeoutError:
         raise TooSlow(limit_seconds=BODY_SECONDS) from None
-    return _once({"type": "http.request", "body": bytes(body), "more_body": False}, receive)
+    if _NUL.search(body):
+        raise RequestRefused(why="it holds a NUL character, which no text here may")
+    return _once({"type": "http.request", "body": bytes(body), "more_body": False}, incoming.receive)
 
 
 def _once(message: MutableMapping[str, Any], after: Receive) -> Receive:

@@ -41,6 +41,8 @@ def _main(arguments: Sequence[str]) -> int:
     if given.verb == "certify":
         return _certify(settings, given.name, given.address, given.out)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     asyncio.run(_serve(settings))
     return 0
 

@@ -28,7 +28,7 @@ class Problem(BaseModel):
         json_schema_extra={
             "example": {
                 "type": "urn:ringfence:error:not-found",
-                "title": "There is no zone red.",
+                "title": "Not found",
                 "status": 404,
                 "detail": "There is no zone red.",
                 "code": "not-found",
@@ -40,9 +40,9 @@ class Problem(BaseModel):
     )
 
     type: str = Field(description="`urn:ringfence:error:` and the code.")
-    title: str = Field(description="The message, in one sentence.")
+    title: str = Field(description="The code in words.")
     status: int
-    detail: str
+    detail: str = Field(description="What went wrong this time.")
     code: str = Field(description="Stable, for programs.")
     family: str = Field(
         description="`refused`: nothing changed; `unreachable`: unknown; `unfinished`: begun, not ended."
@@ -170,7 +170,7 @@ def problem(record: ErrorRecord) -> dict[str, Any]:
     """Build the problem document of an error record."""
     return {
         "type": f"urn:ringfence:error:{record.code}",
-        "title": record.message.partition(". ")[0][:200],
+        "title": record.code.replace("-", " ").capitalize(),
         "status": record.status,
         "detail": record.message,
         "code": record.code,
@@ -208,7 +208,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
     field = ".".join(where)[:120] or str(first["loc"][0])
-    return problem_response(Invalid(field=field, why=str(first["msg"])[:300]))
+    return problem_response(Invalid(field=field, why=str(first["msg"]).removeprefix("Value error, ")[:300]))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -38,8 +38,6 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 
 CHUNK_BYTES = 1 << 20
 SILENCE_SECONDS = 60.0
-DRAIN_BYTES = 64 << 20
-DRAIN_SECONDS = 5.0
 
 Digest = Annotated[str, StringConstraints(max_length=80)]
 
@@ -153,25 +151,16 @@ async def upload_image(
     digest: Annotated[str, Query(max_length=80, description="`sha256:` and 64 hex digits.")],
 ) -> Response:
     """Upload an image: the body is the file. A file with another digest, or refused for its content, leaves nothing."""
-    try:
-        wanted = check_digest(digest)
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit():
-            raise Invalid(field="Content-Length", why="it is not a number")
-        parts.images.check_room(int(length))
-        already = await anyio.to_thread.run_sync(_already, parts, name, wanted)
-    except RingfenceError:
-        await _drain(request)
-        raise
+    wanted = check_digest(digest)
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit():
+        raise Invalid(field="Content-Length", why="it is not a number")
+    parts.images.check_room(int(length))
+    already = await anyio.to_thread.run_sync(_already, parts, name, wanted)
     if already is not None:
-        await _drain(request)
         return told(shown(already), headers=etag(already.revision))
     with parts.images.receive() as incoming:
-        try:
-            await _take_in(request, incoming)
-        except RingfenceError:
-            await _drain(request)
-            raise
+        await _take_in(request, incoming)
         image = await anyio.to_thread.run_sync(_keep, parts, incoming, name, wanted)
     headers = {**etag(image.revision), "Location": f"/v1/images/{image.id}"}
     return told(shown(image), status=201, headers=headers)
@@ -208,20 +197,6 @@ async def _take_in(request: Request, incoming: Incoming) -> None:
         raise RequestRefused(why="the upload broke off") from None
     except TimeoutError:
         raise RequestRefused(why=f"nothing came for {SILENCE_SECONDS:.0f} s") from None
-
-
-async def _drain(request: Request) -> None:
-    """Read what is still on its way, within bounds: a client that is still sending might not see a refusal."""
-    drained = 0
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for chunk in request.stream():
-                drained += len(chunk)
-                if drained > DRAIN_BYTES:
-                    return
-    except (TimeoutError, ClientDisconnect, RuntimeError):
-        # It goes, or has gone: the refusal is sent all the same.
-        return
 
 
 def _already(parts: Parts, name: str, wanted: str) -> Image | None:

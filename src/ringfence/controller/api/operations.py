@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from ringfence.adapters import bells
-from ringfence.controller.api.requests import RefInPath, WithPaging, WithParts, cursor_for, told
+from ringfence.controller.api.requests import Filter, RefInPath, WithPaging, WithParts, cursor_for, told
 from ringfence.controller.api.shapes import PageOf, Told
 from ringfence.controller.parts import Parts
 from ringfence.model.operations import Operation, OperationKind, OperationState, StepState
@@ -70,7 +70,7 @@ def list_operations(
     parts: WithParts,
     paging: WithPaging,
     state: Annotated[OperationState | None, Query(description="Only those in this state.")] = None,
-    subject: Annotated[str | None, Query(max_length=63, description="Only those of this VM, policy … by id.")] = None,
+    subject: Filter = None,
 ) -> Response:
     """List the operations, newest first."""
     with parts.store.reading() as session:

@@ -28,8 +28,10 @@ def _parts(request: Request) -> Parts:
 
 
 WithParts = Annotated[Parts, Depends(_parts)]
-RefInPath = Annotated[str, Path(min_length=1, max_length=63, description="Its name or its id.")]
-VmInPath = Annotated[str, Path(min_length=1, max_length=63, description="The VM's id.")]
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+RefInPath = Annotated[str, Path(max_length=63, pattern=PRINTABLE, description="Its name or its id.")]
+VmInPath = Annotated[str, Path(max_length=63, pattern=PRINTABLE, description="The VM's id.")]
+Filter = Annotated[str | None, Query(max_length=63, pattern=PRINTABLE, description="Only those of this one.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

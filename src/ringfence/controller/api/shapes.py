@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ringfence.model.names import NAME_PATTERN
+from ringfence.errors import Invalid
+from ringfence.model.names import NAME_PATTERN, check_name
 
 ItemT = TypeVar("ItemT")
 
@@ -23,9 +24,16 @@ class Told(BaseModel):
     model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
-"""A DNS label: 1 to 63 lower-case letters, digits and hyphens."""
-Ref = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+def _check_name(name: str) -> str:
+    try:
+        return check_name(name)
+    except Invalid as invalid:
+        raise ValueError(invalid.why) from None
+
+
+Name = Annotated[str, AfterValidator(_check_name), Field(max_length=63, json_schema_extra={"pattern": NAME_PATTERN})]
+"""A DNS label: 1 to 63 lower-case letters, digits and hyphens. Refused in the model's words, not as a pattern."""
+Ref = Annotated[str, StringConstraints(max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """The name or the id of something that is there already."""
 Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """A line of text without control characters."""

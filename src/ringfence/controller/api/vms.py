@@ -13,6 +13,7 @@ from ringfence.controller.api.operations import shown as operation_shown
 from ringfence.controller.api.projects import Owner
 from ringfence.controller.api.requests import (
     Done,
+    Filter,
     IdempotencyKey,
     IfMatch,
     IfMatchMaybe,
@@ -28,7 +29,7 @@ from ringfence.controller.api.requests import (
 )
 from ringfence.controller.api.shapes import Asked, Labels, Name, PageOf, Ref, Told
 from ringfence.controller.parts import Parts
-from ringfence.errors import Invalid, StaleRevision
+from ringfence.errors import StaleRevision
 from ringfence.model.names import HostId, OperationId, VmId, check_labels
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.model.vms import Vm, VmState
@@ -136,10 +137,10 @@ def shown(vm: Vm, names: vms.VmNames, operation: OperationId | None = None) -> V
 def list_vms(
     parts: WithParts,
     paging: WithPaging,
-    name: Annotated[str | None, Query(max_length=63)] = None,
-    project: Annotated[str | None, Query(max_length=63)] = None,
-    zone: Annotated[str | None, Query(max_length=63)] = None,
-    host: Annotated[str | None, Query(max_length=63)] = None,
+    name: Filter = None,
+    project: Filter = None,
+    zone: Filter = None,
+    host: Filter = None,
     state: Annotated[VmState | None, Query()] = None,
 ) -> Response:
     """List the VMs, of one name, project, zone, host or state if asked so."""
@@ -163,8 +164,6 @@ def list_vms(
 def create_vm(parts: WithParts, request: Request, body: VmAsked, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a VM and start it. The operation's `subject_id` is the VM's id."""
     check_labels(body.labels)
-    if "\x00" in body.user_data:
-        raise Invalid(field="user_data", why="it holds a NUL")
 
     def do(session: Session) -> Done:
         _vm, operation = vms.add_vm(

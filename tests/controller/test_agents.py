@@ -1,0 +1,300 @@
+"""How hosts join, and what the agents' listener tells whom."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from tests.controller.conftest import obey
+
+from ringfence.controller.authority import Authority
+from ringfence.controller.problems import CertificateRefused
+from ringfence.errors import Invalid, NotFound
+from ringfence.fakes.agent import FakeAgent, check, client_context, fetch_ca
+from ringfence.model.hosts import HostState, HostUnreachable, JoinTokenRefused
+from ringfence.model.zones import ZoneForbids
+from ringfence.store import commands
+from ringfence.wire import Answer, JoinToken, Nothing, StopVm
+
+pytestmark = pytest.mark.store
+
+
+def test_a_host_joins_and_is_ready_once_it_was_heard_of(cloud_on_both) -> None:
+    cloud = cloud_on_both
+    agent = cloud.join("h1")
+    assert agent.southbound == "ssl:192.0.2.250:6642"
+    assert cloud.get("/v1/hosts/h1")["state"] == HostState.JOINING
+    cloud.run(agent)
+    host = cloud.get("/v1/hosts/h1")
+    assert (host["id"], host["state"], host["reachable"]) == (agent.host_id, "ready", True)
+    assert host["total"] == {"vcpus": 16, "memory_mib": 32768, "disk_bytes": 1 << 40}
+    assert (host["underlay_address"], host["facts"]) == ("192.0.2.1", {"hypervisor": "none"})
+
+
+def test_a_second_join_with_a_used_token_is_refused(cloud_on_both, tmp_path) -> None:
+    cloud = cloud_on_both
+    token = cloud.invite("h1")
+    cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.1", folder=tmp_path / "a", act=obey))
+    with pytest.raises(JoinTokenRefused, match="used already"):
+        cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.2", folder=tmp_path / "b", act=obey))
+    assert [host["underlay_address"] for host in cloud.get("/v1/hosts")["items"]] == ["192.0.2.1"]
+
+
+def test_of_two_hosts_that_join_with_one_token_at_once_one_gets_in(cloud, tmp_path) -> None:
+    token = cloud.invite("h1")
+
+    async def both():
+        joins = (
+            FakeAgent.join(token, underlay_address=f"192.0.2.{n}", folder=tmp_path / str(n), act=obey) for n in (1, 2)
+        )
+        return await asyncio.gather(*joins, return_exceptions=True)
+
+    came = cloud.loop.run(both())
+    assert sorted(type(one).__name__ for one in came) == ["FakeAgent", "JoinTokenRefused"]
+    assert len(cloud.get("/v1/hosts")["items"]) == 1
+
+
+def test_a_join_that_fails_leaves_the_token_good(cloud, tmp_path) -> None:
+    token = cloud.invite("h1")
+    for address in ("127.0.0.1", "::1", "not an address"):
+        with pytest.raises(Invalid, match="underlay_address"):
+            cloud.loop.run(FakeAgent.join(token, underlay_address=address, folder=tmp_path / "a", act=obey))
+    cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.1", folder=tmp_path / "a", act=obey))
+
+
+def test_a_host_does_not_join_a_controller_whose_fingerprint_is_another(cloud) -> None:
+    token = JoinToken.parse(cloud.invite("h1"))
+    forged = JoinToken(u=token.u, s=token.s, f="0" * 64, n=token.n)
+    with pytest.raises(JoinTokenRefused, match="fingerprint"):
+        cloud.loop.run(fetch_ca(forged))
+
+
+def test_a_made_up_secret_is_refused(cloud, tmp_path) -> None:
+    token = JoinToken.parse(cloud.invite("h1"))
+    forged = JoinToken(u=token.u, s="x" * 43, f=token.f, n=token.n)
+    with pytest.raises(JoinTokenRefused, match="unknown"):
+        cloud.loop.run(FakeAgent.join(forged.text(), underlay_address="192.0.2.1", folder=tmp_path / "a", act=obey))
+
+
+def test_without_a_certificate_only_the_ca_and_the_join_are_open(cloud) -> None:
+    token = JoinToken.parse(cloud.invite("h1"))
+    ca = cloud.loop.run(fetch_ca(token))
+    with httpx.Client(base_url=token.u, verify=client_context(ca), trust_env=False) as stranger:
+        for method, path in [
+            ("POST", "/agent/v1/heartbeat"),
+            ("GET", "/agent/v1/commands?session=s"),
+            ("POST", "/agent/v1/answers"),
+            ("GET", "/agent/v1/images/sha256:" + "0" * 64),
+            ("GET", "/agent/v1/nowhere"),
+            ("GET", "/v1/zones"),
+        ]:
+            with pytest.raises(CertificateRefused, match="missing"):
+                check(stranger.request(method, path))
+
+
+def test_a_certificate_of_another_ca_does_not_pass_tls(cloud, tmp_path) -> None:
+    token = JoinToken.parse(cloud.invite("h1"))
+    context = client_context(cloud.loop.run(fetch_ca(token)))
+    pair = Authority(tmp_path / "other").certify(
+        tmp_path / "tls", name="0197a1c2-0000-7000-8000-000000000001", addresses=[]
+    )
+    context.load_cert_chain(pair.certificate, pair.key)
+    with (
+        httpx.Client(base_url=token.u, verify=context, trust_env=False) as stranger,
+        pytest.raises((httpx.TransportError, ssl.SSLError)),
+    ):
+        stranger.get("/agent/v1/ca")
+
+
+def test_our_own_certificate_of_something_else_is_no_hosts(cloud, tmp_path) -> None:
+    authority = cloud.controller._parts.authority
+    host = cloud.join("h1")
+    pair = authority.certify(tmp_path / "tls", name=host.host_id, addresses=["192.0.2.1"])
+    context = client_context(authority.certificate_pem)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with httpx.Client(base_url=host.url, verify=context, trust_env=False) as forged, pytest.raises(CertificateRefused):
+        check(forged.get("/agent/v1/commands?session=s"))
+
+
+def test_a_removed_hosts_certificate_is_refused_at_once(cloud) -> None:
+    agent = cloud.join("h1")
+
+    async def beat_twice():
+        async with agent.http() as http:
+            await agent.beat(http)
+            removed = await asyncio.to_thread(cloud.http.delete, "/v1/hosts/h1")
+            assert removed.status_code == 204
+            with pytest.raises(CertificateRefused):
+                await agent.beat(http)
+
+    cloud.loop.run(beat_twice())
+    assert cloud.get("/v1/hosts/h1", expect=404)["code"] == "not-found"
+
+
+def test_a_host_answers_only_its_own_commands(cloud) -> None:
+    h1, h2 = cloud.join("h1"), cloud.join("h2")
+
+    async def steal():
+        asking = asyncio.create_task(asyncio.to_thread(_ask, cloud, h1, "k", 5.0))
+        async with h1.http() as first, h2.http() as second:
+            command = await h1.next_command(first)
+            with pytest.raises(NotFound):
+                await h2.answer(second, Answer(command_id=command.id, result=Nothing()))
+            assert await h2.next_command(second, wait_seconds=0) is None
+            await h1.answer(first, Answer(command_id=command.id, result=Nothing(changed=False)))
+            await h1.answer(first, Answer(command_id=command.id, result=Nothing(changed=True)))
+        return await asking
+
+    assert cloud.loop.run(steal()) == Nothing(changed=False)
+
+
+ERROR = b'{"code": "a", "family": "b", "status": 1, "message": "", "remedy": "", "facts": {}}'
+
+
+HOSTILE = [
+    b"",
+    b"{",
+    b"[]",
+    b'{"command_id": 5}',
+    b'{"command_id": "x"}',
+    b'{"command_id": "x", "result": {"result": "made-up"}}',
+    b'{"command_id": "x", "result": {"result": "nothing"}, "error": ' + ERROR + b"}",
+    b'{"command_id": "\\ud800", "result": {"result": "nothing"}}',
+    b"\xff\xfe",
+    b"[" * 100_000,
+]
+
+
+def test_a_hostile_answer_is_refused_as_invalid(cloud) -> None:
+    agent = cloud.join("h1")
+
+    async def post(body):
+        async with agent.http() as http:
+            return (await http.post("/agent/v1/answers", content=body)).json()["code"]
+
+    assert [cloud.loop.run(post(body)) for body in HOSTILE] == ["invalid"] * len(HOSTILE)
+
+
+def test_hostile_heartbeats_and_joins_are_refused(cloud) -> None:
+    agent = cloud.join("h1")
+    beat = {"protocol": 1, "agent_version": "x", "vcpus": 1, "memory_mib": 1, "disk_bytes": 1, "facts": {}, "vms": []}
+
+    async def post(path, body):
+        async with agent.http() as http:
+            return (await http.post(path, json=body)).json()["code"]
+
+    hostile = [
+        {"vcpus": -1},
+        {"vcpus": 2**70},
+        {"disk_bytes": 2**62},
+        {"facts": {"a": "x" * 2000}},
+        {"facts": {str(n): "" for n in range(100)}},
+        {"agent_version": "x" * 100},
+        {"vms": [{}]},
+    ]
+    for wrong in hostile:
+        assert cloud.loop.run(post("/agent/v1/heartbeat", {**beat, **wrong})) == "invalid"
+    assert cloud.loop.run(post("/agent/v1/heartbeat", {**beat, "protocol": 99})) == "protocol-mismatch"
+    assert cloud.loop.run(post("/agent/v1/heartbeat", {**beat, "agent_version": "a\0"})) == "request-refused"
+    assert cloud.loop.run(post("/agent/v1/heartbeat", {**beat, "facts": {"a": "x" * (2 << 20)}})) == "too-large"
+    join = {"protocol": 1, "secret": "s", "csr": "c", "underlay_address": "192.0.2.1", "agent_version": "x"}
+    assert cloud.loop.run(post("/agent/v1/join", {**join, "more": 1})) == "invalid"
+    assert cloud.loop.run(post("/agent/v1/join", {**join, "protocol": 2})) == "protocol-mismatch"
+
+
+def _ask(cloud, agent, key, patience):
+    verb = StopVm(vm_id="0197a1c2-0000-7000-8000-000000000001", graceful_seconds=1)
+    return cloud.controller._parts.hypervisors.ask(agent.host_id, verb, key=key, patience_seconds=patience)
+
+
+def test_one_key_is_one_command_and_one_answer(cloud_on_both) -> None:
+    cloud = cloud_on_both
+    agent = cloud.run(cloud.join("h1"))
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: _ask(cloud, agent, "same", 10.0), range(4)))
+    assert answers == [Nothing()] * 4
+    assert [command.key for command in agent.received] == ["same"]
+
+
+def test_a_host_that_does_not_fetch_never_gets_what_was_given_up(cloud) -> None:
+    agent = cloud.join("h1")
+    with pytest.raises(HostUnreachable) as told:
+        _ask(cloud, agent, "k", 0.3)
+    assert told.value.host == "h1"
+    assert told.value.asked == "stop-vm"
+
+    async def poll():
+        async with agent.http() as http:
+            return await agent.next_command(http, wait_seconds=1)
+
+    assert cloud.loop.run(poll()) is None
+
+
+def test_an_error_answered_by_the_host_is_raised_as_it_was(cloud) -> None:
+    async def refuse(_host, _verb):
+        raise ZoneForbids(zone="blue", host="h1", beside=["red"])
+
+    agent = cloud.run(cloud.join("h1", act=refuse))
+    with pytest.raises(ZoneForbids) as told:
+        _ask(cloud, agent, "k", 5.0)
+    assert told.value.beside == ["red"]
+
+
+def test_a_restarted_agent_gets_again_what_it_had_not_answered(cloud) -> None:
+    agent = cloud.join("h1")
+
+    async def crash_and_return():
+        asking = asyncio.create_task(asyncio.to_thread(_ask, cloud, agent, "k", 20.0))
+        async with agent.http() as http:
+            before = await agent.next_command(http)
+            assert await agent.next_command(http, wait_seconds=0) is None
+            agent.session = "after the crash"
+            after = await agent.next_command(http)
+            assert after == before
+            await agent.answer(http, Answer(command_id=after.id, result=Nothing()))
+        return await asking
+
+    assert cloud.loop.run(crash_and_return()) == Nothing()
+
+
+def test_an_agent_has_a_command_within_50_ms(cloud) -> None:
+    """Written → in the agent's hands, over real mTLS; the figure `mailbox-wake` is measured by `make bench`."""
+    agent = cloud.join("h1")
+    parts = cloud.controller._parts
+    wakes: list[float] = []
+
+    async def measure() -> None:
+        def write(number: int) -> float:
+            verb = StopVm(vm_id="v", graceful_seconds=1)
+            with parts.store.transaction() as session:
+                commands.add_command(session, agent.host_id, verb, key=f"k{number}", patience_seconds=10)
+            return time.perf_counter()
+
+        async with agent.http() as http:
+            await agent.next_command(http, wait_seconds=0)
+            for number in range(60):
+                polling = asyncio.create_task(agent.next_command(http))
+                await asyncio.sleep(0.03)
+                written = await asyncio.to_thread(write, number)
+                command = await polling
+                wakes.append(time.perf_counter() - written)
+                await agent.answer(http, Answer(command_id=command.id, result=Nothing()))
+
+    cloud.loop.run(measure())
+    wakes.sort()
+    print(f"mailbox wake: p50 {statistics.median(wakes) * 1e3:.1f} ms, worst of 60 {wakes[-1] * 1e3:.1f} ms")  # noqa: T201
+    # The worst of them on a machine that other tests load; p99 of many is the bench's to tell.
+    assert statistics.median(wakes) < 0.05
+
+
+def test_a_cordoned_host_stays_cordoned_through_heartbeats(cloud) -> None:
+    cloud.run(cloud.join("h1"))
+    assert cloud.post("/v1/hosts/h1/cordon", expect=200)["state"] == "cordoned"
+    assert cloud.post("/v1/hosts/h1/cordon", expect=200)["state"] == "cordoned"
+    assert cloud.post("/v1/hosts/h1/uncordon", expect=200)["state"] == "ready"
+    assert cloud.post("/v1/hosts/invitations", {"name": "h1"}, expect=409)["code"] == "name-taken"

@@ -7,13 +7,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := deploy/packages-machine.txt
 SYSTEM_STAMP := $(VENV)/.system-stamp
+TESTS_STAMP := $(VENV)/.tests-stamp
 PYTHON_STAMP := $(VENV)/.python-stamp
 INSTALL_STAMP := $(VENV)/.install-stamp
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-quick bench docs lint generate requirements clean
+.PHONY: help setup demo test test-quick lab-root bench docs lint generate requirements clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,12 +23,16 @@ setup: $(INSTALL_STAMP)  ## Install Debian packages (as root) and Python package
 demo: setup  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) $(BIN)/python -m ringfence.lab.demo
 
-test: setup  ## Run all tests; those on the lab need root
+test: setup $(TESTS_STAMP)  ## Run all tests; those on the lab need root
 	@if [ "$$(id -u)" != 0 ]; then echo "The lab tests need root, and make test runs them all. Without: make test-quick"; exit 1; fi
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(MAKE) lab-root
+	@RINGFENCE_NEED_LAB=1 $(BIN)/python -m pytest $(PYTEST)
 
-test-quick: setup  ## Run the tests that need no root and no lab
+test-quick: setup $(TESTS_STAMP)  ## Run the tests that need no root and no lab
 	@$(BIN)/python -m pytest -m "not lab" $(PYTEST)
+
+lab-root: setup  ## Build the root file system of the lab's hosts, once
+	@$(BIN)/python -c "from ringfence.lab import rootfs; rootfs.root(rootfs.host_recipe(), print)"
 
 bench: setup  ## Measure all figures, or one: make bench NAME=create
 	@$(BIN)/python -m bench $(NAME)
@@ -51,12 +55,13 @@ requirements: setup  ## Pin the Python packages anew, with hashes (needs uv)
 		--quiet pyproject.toml --output-file requirements.txt
 
 clean:  ## Take every lab on this machine away, and all that was built
-	@if [ -x $(BIN)/ringfence ]; then $(BIN)/ringfence lab down --all; fi
+	@if [ -x $(BIN)/python ] && [ "$$(id -u)" = 0 ]; then \
+		$(BIN)/python -c "from ringfence.lab.cloud import Lab, labs; [Lab(name).down() for name in labs()]"; fi
 	@rm -rf build
 
 # Packages are looked up with dpkg, not remembered: another checkout may have installed them, or someone removed one.
-$(SYSTEM_STAMP): $(PACKAGES)
-	@missing=$$(for p in $$(grep -v '^#' $(PACKAGES)); do \
+define install_packages
+	@missing=$$(for p in $$(grep -v '^#' $(1)); do \
 		dpkg-query --show --showformat='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" != 0 ]; then echo "Install these Debian packages first, or run make as root:" $$missing; exit 1; fi; \
@@ -66,6 +71,13 @@ $(SYSTEM_STAMP): $(PACKAGES)
 		apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
 	fi
 	@mkdir -p $(VENV) && touch $@
+endef
+
+$(SYSTEM_STAMP): deploy/packages-machine.txt
+	$(call install_packages,deploy/packages-machine.txt)
+
+$(TESTS_STAMP): deploy/packages-tests.txt
+	$(call install_packages,deploy/packages-tests.txt)
 
 # setuptools goes in by itself first, by the hash in requirements.txt: one package has no wheel, and would otherwise be
 # built with whatever setuptools the index offers that day.

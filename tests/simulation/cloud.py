@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ringfence.decide.fabric import Fabric
 from ringfence.decide.fabric_changes import diff_fabric
-from ringfence.fakes.hypervisors import Fault, FakeHypervisors
-from ringfence.model.hosts import HostState
+from ringfence.fakes.hypervisors import FakeHypervisors, Fault
+from ringfence.model.hosts import Host, HostSnapshot, HostState
 from ringfence.model.images import ImageFormat
 from ringfence.model.names import HostId, OperationId, VmId
 from ringfence.model.networks import FenceLate
@@ -69,6 +69,21 @@ def carries(fabric: Fabric | None, port_id: str, host: HostId) -> bool:
     return host in fabric.ports[port_id].options["requested-chassis"].split(",")
 
 
+class SimulatedRecords(StoredRecords):
+    """The real store, in which a host is reachable when it lives, and not when its last heartbeat is young."""
+
+    lives: Callable[[HostId], bool] = staticmethod(lambda _host: True)
+
+    def hosts(self) -> Sequence[Host]:
+        return [replace(host, reachable=self.lives(host.id)) for host in super().hosts()]
+
+    def host(self, host_id: HostId) -> Host:
+        return replace(super().host(host_id), reachable=self.lives(host_id))
+
+    def host_snapshots(self) -> Sequence[HostSnapshot]:
+        return [replace(host, reachable=self.lives(host.id)) for host in super().host_snapshots()]
+
+
 class JumpingClock:
     """Time that passes only in pauses, at once; `passing` is told, so that a test can let things happen meanwhile."""
 
@@ -117,15 +132,14 @@ class Cloud:
         with store.reading() as session:
             host_ids = {host.name: host.id for host in hosts.all_hosts(session)}
         hypervisors, fence = FakeHypervisors(list(host_ids.values())), SimulatedFence()
-        cloud = cls(folder, store, StoredRecords(store), hypervisors, fence, host_ids)
+        cloud = cls(folder, store, SimulatedRecords(store), hypervisors, fence, host_ids)
+        cloud.records.lives = lambda host_id: hypervisors.hosts[host_id].alive  # type: ignore[method-assign]
         hypervisors.changed = fence.changed = cloud.look
         return cloud
 
     def launch(self) -> Runtime:
         world = World(records=self.records, hypervisors=self.hypervisors, fence=self.fence)
         self.clock.ending = False
-        for name in self.host_ids:
-            heartbeat(self, name)
         database = f"sqlite:///{self.folder}/workflows.sqlite"
         self.runtime = Runtime(world, database=database, executor_id="sim", patience=self.patience, clock=self.clock)
         self.runtime.launch()
@@ -210,7 +224,9 @@ class Cloud:
             for vm_id in {*host.disks, *host.domains, *host.windows}:
                 vm = known.get(VmId(vm_id))
                 assert vm is not None, f"orphan of {vm_id} on {host_id}"
-                assert vm.host_id == host_id or vm.state is VmState.QUARANTINED, f"{vm.name} left something on {host_id}"
+                assert vm.host_id == host_id or vm.state is VmState.QUARANTINED, (
+                    f"{vm.name} left something on {host_id}"
+                )
             assert not host.windows, "a window was left open"
         for vm in known.values():
             self._check_vm(vm)
@@ -226,20 +242,17 @@ class Cloud:
         assert list(self.records.claimed_hosts(vm.id)) == [vm.host_id]
         state = _state(self.hypervisors.hosts[vm.host_id], vm.id) if vm.host_id else ""
         if vm.state is VmState.RUNNING:
-            assert state == "running", f"{vm.name} is said to run and is {state!r}"
+            assert vm.host_id is not None
+            lost = vm.id in self.hypervisors.hosts[vm.host_id].lost
+            assert state == "running" or lost, f"{vm.name} is said to run and is {state!r}"
         else:
             assert state != "running", f"{vm.name} is said to be stopped and runs"
         expected = (vm.host_id,) if vm.state is VmState.RUNNING else ()
         assert all(port.hosts == expected for port in vm.ports), f"{vm.name} {vm.state}: ports on {vm.ports}"
 
 
-def heartbeat(cloud: Cloud, name: str) -> None:
-    with cloud.store.transaction() as session:
-        hosts.heartbeat(session, cloud.host_ids[name], _HEARTBEAT)
-
-
 _HEARTBEAT = Heartbeat(
-    protocol=1, agent_version="fake", vcpus=16, memory_mib=4096, disk_bytes=1 << 40, facts={}, vms=()
+    protocol=1, agent_version="fake", vcpus=128, memory_mib=131072, disk_bytes=1 << 44, facts={}, vms=()
 )
 
 

@@ -10,9 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cloud import Cloud  # noqa: E402 - after the path is set
+from cloud import Cloud
 
-from ringfence.workflows import crash_points, runtime  # noqa: E402
+from ringfence.workflows import crash_points, runtime
 
 
 @pytest.fixture(autouse=True)

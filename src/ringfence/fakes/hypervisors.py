@@ -84,6 +84,8 @@ class FakeHost:
     windows: set[str] = field(default_factory=set)
     answers: dict[str, AnyResult | ErrorRecord] = field(default_factory=dict)
     late: dict[str, AnyVerb] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    """VMs that ran when the power went."""
 
     def running(self) -> list[VmSpec]:
         """What has, or is about to have, CPUs that run here."""
@@ -148,6 +150,8 @@ class FakeHypervisors:
             for vm_id, domain in list(host.domains.items()):
                 if domain.incoming:
                     del host.domains[vm_id]
+                elif domain.state == "running":
+                    host.lost.add(vm_id)
                 domain.state = "shutoff"
             self.changed()
 

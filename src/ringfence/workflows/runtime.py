@@ -93,7 +93,6 @@ class Runtime:
         self._database = database
         self._executor_id = executor_id
         self._ended = threading.Condition()
-        self._telling: set[OperationId] = set()
         self._told: set[OperationId] = set()
 
     def launch(self) -> None:
@@ -144,15 +143,15 @@ class Runtime:
             if not self._ended.wait_for(lambda: operation_id in self._told, timeout_seconds):
                 raise TimeoutError(f"operation {operation_id} is being run")
 
-    def telling(self) -> frozenset[OperationId]:
-        """The operations being run in this process at the moment."""
+    def has_told(self, operation_id: OperationId) -> bool:
+        """Tell whether a run of the operation in this process is over."""
         with self._ended:
-            return frozenset(self._telling)
+            return operation_id in self._told
 
     def tell(self, operation_id: OperationId) -> None:
         """Tell the operation's story to its end. Called by DBOS alone."""
-        with self._ended:
-            self._telling.add(operation_id)
+        thread = threading.current_thread()
+        thread_name, thread.name = thread.name, f"operation-{operation_id}"
         try:
             # Read outside a step: what is used of it never changes.
             operation = self._world.records.operation(operation_id)
@@ -161,8 +160,8 @@ class Runtime:
         except NotFound:
             _log.warning("operation %s was started but never committed", operation_id)
         finally:
+            thread.name = thread_name
             with self._ended:
-                self._telling.discard(operation_id)
                 self._told.add(operation_id)
                 self._ended.notify_all()
 

@@ -119,9 +119,14 @@ def test_what_an_earlier_controller_left_half_is_swept_away(loop, tmp_path) -> N
         second.close()
 
 
+released, asked = threading.Event(), threading.Event()
+
+
 @pytest.fixture
 def site(tmp_path) -> Iterator[str]:
-    """A web site with a disk on it, and redirects."""
+    """A web site with a disk on it, redirects, and a page that is slow until `released`."""
+    released.clear()
+    asked.clear()
 
     class Pages(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -130,6 +135,13 @@ def site(tmp_path) -> Iterator[str]:
                 self.send_response(302)
                 self.send_header("Location", moved)
                 self.end_headers()
+            elif self.path == "/slow" and not released.is_set():
+                asked.set()
+                released.wait(60)
+                self.close_connection = True
+            elif self.path == "/slow":
+                self.path = "/disk.raw"
+                super().do_GET()
             elif self.path == "/short":
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(DISK)))
@@ -147,6 +159,7 @@ def site(tmp_path) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
+    released.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -180,6 +193,23 @@ def test_an_import_that_fails_says_why_and_leaves_nothing(cloud, site, path, dig
     assert (ended["state"], ended["error"]["code"]) == ("failed", code)
     assert kept(cloud) == []
     assert cloud.get("/v1/images")["items"] == []
+
+
+def test_an_import_cut_short_by_a_stop_is_done_after_the_next_start(loop, tmp_path, site) -> None:
+    first = start_cloud(loop, settings_for(tmp_path / "data"))
+    operation = fetch(first, f"{site}/slow")["operation"]
+    assert asked.wait(20)
+    began = time.monotonic()
+    first.close()
+    assert time.monotonic() - began < 5
+    released.set()
+    second = start_cloud(loop, settings_for(tmp_path / "data"), token=first.token)
+    try:
+        assert second.end_of(operation)["state"] == "done"
+        assert second.get("/v1/images/debian")["state"] == "ready"
+        assert kept(second) == [digest_of(DISK)[7:]]
+    finally:
+        second.close()
 
 
 def test_nothing_is_fetched_from_the_inside_unless_that_is_allowed(loop, tmp_path, site) -> None:

@@ -30,6 +30,7 @@ from ringfence.controller.parts import Parts
 from ringfence.controller.settings import Address, Settings
 from ringfence.errors import Refused
 from ringfence.model.names import HostId
+from ringfence.model.operations import Operation, OperationKind
 from ringfence.ports import Fence
 from ringfence.store import commands, hosts, idempotency, images, invitations, tokens
 from ringfence.store.engine import Store, open_store
@@ -78,6 +79,13 @@ class _StoredMailbox:
         return host.name, host.reachable
 
 
+class _WorkflowRecords(StoredRecords):
+    """The records without the operations that this controller runs itself: no workflow is to take them up."""
+
+    def unfinished_operations(self) -> Sequence[Operation]:
+        return [one for one in super().unfinished_operations() if one.kind is not OperationKind.IMPORT_IMAGE]
+
+
 class Controller:
     """One controller. `start`, then `stop`; not twice. `fence` and `patience` are given by tests only."""
 
@@ -97,22 +105,27 @@ class Controller:
         """Open everything, go on with what was unfinished, and return once requests are taken."""
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         try:
-            parts, api_socket, agents_socket = await anyio.to_thread.run_sync(self._build)
+            await self._open()
         except BaseException:
+            await asyncio.gather(*(listener.stop() for listener in self._listeners))
             await anyio.to_thread.run_sync(self._stop_parts)
             raise
+        self._housekeeping = asyncio.create_task(self._keep_house())
+
+    async def _open(self) -> None:
+        parts, api_socket, agents_socket = await anyio.to_thread.run_sync(self._build)
         self._parts = parts
         pair = await anyio.to_thread.run_sync(self._certify, parts.authority)
         agents_tls = server_context(pair, clients_of=parts.authority.certificate_file)
         api_tls = server_context(pair) if self.settings.tls else None
         self._contexts = [context for context in (agents_tls, api_tls) if context is not None]
-        self._listeners = [
-            Listener(agents_app(parts), agents_socket, tls=agents_tls),
-            Listener(api_app(parts), api_socket, tls=api_tls),
-        ]
-        for listener in self._listeners:
+        for app, bound, tls in (
+            (agents_app(parts), agents_socket, agents_tls),
+            (api_app(parts), api_socket, api_tls),
+        ):
+            listener = Listener(app, bound, tls=tls)
+            self._listeners.append(listener)
             await listener.start()
-        self._housekeeping = asyncio.create_task(self._keep_house())
 
     async def stop(self) -> None:
         """End within a few seconds: unfinished operations stay as they are, and go on at the next start."""
@@ -146,9 +159,9 @@ class Controller:
             virtual_bytes_limit=settings.virtual_bytes_limit,
         )
         _sweep_images(store, files)
-        records = StoredRecords(store)
+        records, for_workflows = StoredRecords(store), _WorkflowRecords(store)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
-        world = World(records=records, hypervisors=hypervisors, fence=self._fence or self._ovn(authority))
+        world = World(records=for_workflows, hypervisors=hypervisors, fence=self._fence or self._ovn(authority))
         runtime = Runtime(
             world,
             database=_workflows_database(settings),

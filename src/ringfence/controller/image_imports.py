@@ -7,14 +7,16 @@ crash cut short is begun again at the next start. What is fetched, and from wher
 from __future__ import annotations
 
 import logging
+import queue
 import secrets
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from ringfence.adapters.bells import Bells
 from ringfence.controller.image_fetching import fetch
 from ringfence.controller.image_files import ImageFiles, Kept
-from ringfence.controller.problems import Bug
+from ringfence.controller.problems import Bug, Stopping
 from ringfence.controller.settings import Settings
 from ringfence.errors import NotFound, RingfenceError
 from ringfence.model.images import ImageState
@@ -27,6 +29,7 @@ from ringfence.store.engine import Store
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 2
+STOP_SECONDS = 2.0
 
 
 class ImageImports:
@@ -38,27 +41,38 @@ class ImageImports:
         self._files = files
         self._bells = bells
         self._settings = settings
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="image-import")
+        self._waiting: queue.SimpleQueue[OperationId | None] = queue.SimpleQueue()
+        # Daemons: a source that is silent must not keep a process that was told to stop.
+        self._threads = [
+            threading.Thread(target=self._work, name=f"image-import-{number}", daemon=True) for number in range(AT_ONCE)
+        ]
 
     def launch(self, unfinished: Sequence[Operation]) -> None:
-        """Begin what an earlier process did not end."""
+        """Begin to work, first at what an earlier process did not end."""
+        for thread in self._threads:
+            thread.start()
         for operation in unfinished:
             if operation.kind is OperationKind.IMPORT_IMAGE:
                 self.start(operation.id)
 
     def start(self, operation_id: OperationId) -> None:
         """Run the import in the background."""
-        self._threads.submit(self._run, operation_id)
+        self._waiting.put(operation_id)
 
     def stop(self) -> None:
-        """End; what is under way is begun again at the next start."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """End; what is under way is begun again at the next start. The bells must have stopped before."""
+        for _ in self._threads:
+            self._waiting.put(None)
+        ends = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
 
-    def _run(self, operation_id: OperationId) -> None:
-        try:
-            self._import(self._records.operation(operation_id))
-        except Exception:
-            logger.exception("the import %s broke off", operation_id)
+    def _work(self) -> None:
+        while (operation_id := self._waiting.get()) is not None and not self._bells.stopped:
+            try:
+                self._import(self._records.operation(operation_id))
+            except Exception:
+                logger.exception("the import %s broke off", operation_id)
 
     def _import(self, operation: Operation) -> None:
         if operation.state.ended:
@@ -95,6 +109,8 @@ class ImageImports:
                 inside=self._settings.import_from_loopback,
                 stopping=lambda: self._bells.stopped,
             )
+            if self._bells.stopped:
+                raise Stopping
             with self._files.lock:
                 kept = incoming.keep(wanted)
                 # ORDER: file, then row. A crash between leaves a file that the next import writes again.

@@ -82,12 +82,7 @@ class FakeAgent:
             answer = await http.post("/agent/v1/join", content=encode(request))
         check(answer)
         joined = msgspec.json.decode(answer.content, type=JoinAnswer)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
-        key_file.write_bytes(_key_pem(key))
-        certificate_file.write_text(joined.certificate)
-        tls = client_context(joined.ca_certificate)
-        tls.load_cert_chain(certificate_file, key_file)
+        tls = await asyncio.to_thread(_identity, folder, key, joined)
         return cls(
             url=invited.u, host_id=joined.host_id, name=joined.name, southbound=joined.southbound, tls=tls, act=act
         )
@@ -236,6 +231,16 @@ def check(answer: httpx.Response) -> httpx.Response:
         )
         raise from_record(record)
     return answer
+
+
+def _identity(folder: Path, key: ec.EllipticCurvePrivateKey, joined: JoinAnswer) -> ssl.SSLContext:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
+    key_file.write_bytes(_key_pem(key))
+    certificate_file.write_text(joined.certificate)
+    tls = client_context(joined.ca_certificate)
+    tls.load_cert_chain(certificate_file, key_file)
+    return tls
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -23,7 +23,7 @@ def inspect(content: bytes, *, limit: int = 1 << 40) -> Inspected:
     )
 
 
-def qcow2(  # noqa: PLR0913
+def qcow2(
     *,
     version=3,
     size=10 * MIB,

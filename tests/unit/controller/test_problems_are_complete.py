@@ -16,8 +16,14 @@ PARTS = {"type", "title", "status", "detail", "code", "family", "remedy", "facts
 
 
 @pytest.mark.parametrize(
-    "error", [NotFound(kind="zone", ref="red"), TokenMissing(), Bug(incident="0a"), HostUnreachable(host="h1", asked="x", patience_seconds=1)]
-)  # fmt: skip
+    "error",
+    [
+        NotFound(kind="zone", ref="red"),
+        TokenMissing(),
+        Bug(incident="0a"),
+        HostUnreachable(host="h1", asked="x", patience_seconds=1),
+    ],
+)
 def test_a_problem_has_all_its_parts(error) -> None:
     response = problem_response(error)
     told = json.loads(bytes(response.body))

@@ -204,7 +204,7 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class JoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a new host is given on paper: where the controller is, how to know it, and a secret that serves once.
 
-    `u`: URL of the agents' listener; `s`: the secret; `f`: SHA-256 of the CA certificate (DER), hex; `n`: the host's name.
+    `u`: URL of the agents' listener; `s`: the secret; `f`: SHA-256 of the CA certificate (DER), hex; `n`: host name.
     """
 
     PREFIX: ClassVar[str] = "rf1."

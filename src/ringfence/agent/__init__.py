@@ -1,1 +1,4 @@
-"""The part that runs on a hypervisor: does commands, reports what it sees, refuses what breaks a promise. Decides nothing."""
+"""The part that runs on a hypervisor: does commands, tells what it sees, refuses what breaks a promise.
+
+It decides nothing.
+"""

@@ -19,8 +19,8 @@ JOINED_FILE = "joined.toml"
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`agent.toml` is the operator's; `joined.toml` beside it is written by the join and wins.
 
-    `accelerator`: `kvm`, `tcg`, or empty to find out. `memory_mib`: 0 means the host's memory less `memory_reserve_mib`.
-    `datapath`: `system` or `netdev` (userspace), or empty for what the switch is set to.
+    `accelerator`: `kvm`, `tcg`, or empty to find out. `memory_mib`: 0 means the host's less
+    `memory_reserve_mib`. `datapath`: `system` or `netdev` (userspace), or empty for what the switch is set to.
     """
 
     controller: str = ""

@@ -150,6 +150,7 @@ def test_a_controller_that_stops_in_the_middle_goes_on_at_its_next_start(loop, t
         second.run(agent)
         ended = second.end_of(operation["id"])
         assert ended["state"] == "done", ended
+        assert {step["state"] for step in ended["steps"]} == {"done"}
         names = [type(command.verb) for command in agent.received]
         assert names.count(PrepareVm) == 1
         assert second.get(f"/v1/vms/{operation['subject_id']}")["state"] == "running"

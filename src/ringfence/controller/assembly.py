@@ -36,7 +36,7 @@ from ringfence.store import commands, hosts, idempotency, images, invitations, t
 from ringfence.store.engine import Store, open_store
 from ringfence.store.records import StoredRecords
 from ringfence.wire import Answer, AnyVerb
-from ringfence.workflows.runtime import Patience, Runtime, World
+from ringfence.workflows.runtime import Patience, Runtime, SystemClock, World
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class Controller:
         self.settings = settings
         self._fence = fence
         self._patience = patience
+        self._clock = SystemClock()
         self._stopping: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
         self._housekeeping: asyncio.Task[None] | None = None
@@ -132,7 +133,9 @@ class Controller:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
-        # ORDER: bells first. Long polls, event streams and waiting workflows end, so that the servers can.
+        # ORDER: workflows are told first. Their hosts will seem unreachable: not knowing why, they would undo.
+        self._clock.stopping.set()
+        # ORDER: bells before servers. Long polls, event streams and questions to hosts end, so servers can.
         self._parts.bells.stop()
         self._parts.consoles.stop()
         await asyncio.gather(*(listener.stop() for listener in self._listeners))
@@ -167,14 +170,15 @@ class Controller:
             database=_workflows_database(settings),
             executor_id=_controller_id(settings.data),
             patience=self._patience or Patience(),
+            clock=self._clock,
         )
         imports = ImageImports(store, records, files, bells, settings)
         with store.transaction() as session:
             self.first_token = tokens.first_token(session)
         unfinished = records.unfinished_operations()
         runtime.launch()
-        # ORDER: stopped in reverse. What is under way must find the bells stopped, or it would undo instead of wait.
-        self._stopping += [runtime.stop, imports.stop, bells.stop]
+        # ORDER: stopped in reverse: workflows are told, then the bells wake them, then they are waited for.
+        self._stopping += [runtime.stop, imports.stop, bells.stop, self._clock.stopping.set]
         imports.launch(unfinished)
         parts = Parts(
             settings=settings,

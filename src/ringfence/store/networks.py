@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import socket
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -107,11 +108,13 @@ def ports_of(session: Session, vm_ids: Collection[str] | None = None) -> dict[st
 
 def first_free(cidr: str, taken: Iterable[str]) -> str | None:
     """Find the first address for a guest: not the network's, the DHCP server's, the broadcast's, nor taken."""
-    hosts = ipaddress.IPv4Network(cidr).hosts()
-    next(hosts)
-    used = set(taken)
-    # Ends: among the first len(used) + 1 addresses one is free, or the range is at its end.
-    return next((text for address in hosts if (text := str(address)) not in used), None)
+    network = ipaddress.IPv4Network(cidr)
+    # As numbers: a thousand address objects cost milliseconds, and the caller holds the network's row.
+    used = {int.from_bytes(socket.inet_aton(address), "big") for address in taken}
+    candidates = range(int(network.network_address) + 2, int(network.broadcast_address))
+    # Ends: among the first len(used) + 1 candidates one is free, or the range is at its end.
+    number = next((number for number in candidates if number not in used), None)
+    return None if number is None else str(ipaddress.IPv4Address(number))
 
 
 def _add_port(session: Session, vm_id: VmId, row: Row[Any], position: int) -> None:

@@ -1,4 +1,4 @@
-"""What a VM must look like before anything on the host is made of it. Everything that comes in is hostile. No effects."""
+"""What a VM must look like before anything on the host is made of it. What comes in is hostile. No effects."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _LONGEST = 1 << 20
 
 
 class Member(NamedTuple):
-    """A VM as its company sees it. `until`: a place kept for a VM on its way, to this Unix time; 0 for one that runs."""
+    """A VM as its company sees it. `until`: a place kept, to this Unix time, for a VM on its way; 0: it runs."""
 
     vm_id: str
     name: str
@@ -65,13 +65,15 @@ def read_refusal(text: str) -> NotAdmittedError | None:
 
 def strangers(newcomer: Member, present: Sequence[Member]) -> list[str]:
     """Name the zones present that do not mix with the newcomer's. Both must allow it; a zone mixes with itself."""
-    return sorted({
-        member.zone
-        for member in present
-        if member.vm_id != newcomer.vm_id
-        and member.zone_id != newcomer.zone_id
-        and not (member.zone_id in newcomer.mixes_with and newcomer.zone_id in member.mixes_with)
-    })
+    return sorted(
+        {
+            member.zone
+            for member in present
+            if member.vm_id != newcomer.vm_id
+            and member.zone_id != newcomer.zone_id
+            and not (member.zone_id in newcomer.mixes_with and newcomer.zone_id in member.mixes_with)
+        }
+    )
 
 
 def admit(newcomer: Member, folder: Path = FOLDER) -> bool:
@@ -130,9 +132,7 @@ def member_of(domain_xml: str) -> Member:
     if vm is None or not zone_id or not _UUID.fullmatch(vm_id) or vm.get("id") != vm_id:
         raise NotAdmittedError("", [], "the domain is no VM of ringfence: nobody knows its zone")
     mixes_with = tuple(sorted(zone.text or "" for zone in vm.findall(f"{{{NAMESPACE}}}mixes-with")))
-    return Member(
-        vm_id, vm.get("name", ""), zone_id, vm.findtext(f"{{{NAMESPACE}}}zone") or zone_id, mixes_with
-    )
+    return Member(vm_id, vm.get("name", ""), zone_id, vm.findtext(f"{{{NAMESPACE}}}zone") or zone_id, mixes_with)
 
 
 @contextlib.contextmanager
@@ -216,10 +216,14 @@ def check_incoming(domain_xml: str, window: dict[str, Any]) -> None:
                 for file in [_attribute(disk, "source", "file")]
             ),
             "nics": sorted(
-                (nic.get("type", ""), _attribute(nic, "source", "bridge"), _attribute(nic, "mac", "address"),
-                 _attribute(nic, "virtualport/parameters", "interfaceid"))
+                (
+                    nic.get("type", ""),
+                    _attribute(nic, "source", "bridge"),
+                    _attribute(nic, "mac", "address"),
+                    _attribute(nic, "virtualport/parameters", "interfaceid"),
+                )
                 for nic in domain.findall("devices/interface")
-            ),  # fmt: skip
+            ),
             "random": [(rng.findtext("backend"),) for rng in domain.findall("devices/rng")],
         }
 

@@ -157,3 +157,13 @@ class MoveFailed(Unfinished):
 
     vm_id: str
     why: str
+
+
+@dataclass(eq=False)
+class HostPartDown(Unreachable):
+    """The agent's root part does not answer on the host: {why}.
+
+    See that it runs (`systemctl status ringfence-agent-root`).
+    """
+
+    why: str

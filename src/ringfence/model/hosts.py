@@ -167,3 +167,13 @@ class HostPartDown(Unreachable):
     """
 
     why: str
+
+
+@dataclass(eq=False)
+class ControllerUnreachable(Unreachable):
+    """The controller was not reached from the host: {why}.
+
+    See that the controller runs and that the host's network leads to it.
+    """
+
+    why: str

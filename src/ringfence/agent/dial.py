@@ -1,0 +1,138 @@
+"""Dials out, over mutual TLS only: to the controller, and to the one peer of a move. Nothing here listens or decides."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+from ringfence.agent.settings import Settings
+from ringfence.errors import ErrorRecord, RingfenceError, from_record
+from ringfence.model.hosts import ControllerUnreachable
+
+_LONGEST_ANSWER = 1 << 20
+_PIECE = 1 << 18
+_CONNECT_SECONDS = 10.0
+
+
+def client_tls(settings: Settings) -> ssl.SSLContext:
+    """Make the context for dialling: our certificate, and the controller's CA as the only one."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings.ca_file)
+    context.load_cert_chain(settings.certificate_file, settings.key_file)
+    return context
+
+
+def peer_tls(settings: Settings, *, listens: bool) -> ssl.SSLContext:
+    """Make the context for the two ends of a move. Who the peer is, its certificate's name tells: `check_peer`."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER if listens else ssl.PROTOCOL_TLS_CLIENT, settings.ca_file)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(settings.certificate_file, settings.key_file)
+    return context
+
+
+def _context(protocol: int, ca_file: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def peer_name(connection: ssl.SSLSocket) -> str:
+    """Give the common name in the peer's verified certificate: a host's id."""
+    certificate = connection.getpeercert() or {}
+    subject: tuple[tuple[tuple[str, str], ...], ...] = certificate.get("subject", ())  # type: ignore[assignment]
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else ""
+
+
+class Controller:
+    """The controller's agents' listener. One instance a thread: it keeps one connection."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+        parts = urllib.parse.urlsplit(url)
+        assert parts.scheme == "https" and parts.hostname, "only TLS leaves this host"
+        self._place = (parts.hostname, parts.port or 443)
+        self._tls = tls
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *, patience_seconds: float = 30.0
+    ) -> tuple[int, bytes]:
+        """Ask once; gives status and body. Raises `ControllerUnreachable`, or the error the controller tells."""
+        try:
+            answer = self._send(method, path, body, patience_seconds)
+            content = answer.read(_LONGEST_ANSWER + 1)
+        except (OSError, http.client.HTTPException) as error:
+            self.hang_up()
+            raise ControllerUnreachable(why=str(error) or type(error).__name__) from None
+        if len(content) > _LONGEST_ANSWER:
+            self.hang_up()
+            raise ControllerUnreachable(why="its answer is too long")
+        if answer.status >= 400:
+            raise _told(answer.status, content)
+        return answer.status, content
+
+    def download(self, path: str, take: Callable[[bytes], None]) -> None:
+        """Give a body to `take`, piece by piece."""
+        try:
+            answer = self._send("GET", path, None, 60.0)
+            if answer.status >= 400:
+                raise _told(answer.status, answer.read(_LONGEST_ANSWER))
+            while piece := answer.read(_PIECE):
+                take(piece)
+        except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
+            raise ControllerUnreachable(why=str(error) or type(error).__name__) from None
+        finally:
+            self.hang_up()
+
+    def _send(self, method: str, path: str, body: bytes | None, patience: float) -> http.client.HTTPResponse:
+        reused = self._connection is not None
+        try:
+            return self._exchange(method, path, body, patience)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # A kept connection that the other side had closed: every request here may be sent twice.
+            self.hang_up()
+            if not reused:
+                raise
+            return self._exchange(method, path, body, patience)
+
+    def _exchange(self, method: str, path: str, body: bytes | None, patience: float) -> http.client.HTTPResponse:
+        if self._connection is None:
+            self._connection = http.client.HTTPSConnection(*self._place, timeout=_CONNECT_SECONDS, context=self._tls)
+            self._connection.connect()
+        self._connection.sock.settimeout(patience)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        self._connection.request(method, path, body, headers)
+        return self._connection.getresponse()
+
+    def hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _told(status: int, content: bytes) -> RingfenceError:
+    """Read problem+json back into the error it tells."""
+    try:
+        told = json.loads(content)
+        known = {name: told[name] for name in ("code", "family", "message", "remedy", "facts") if name in told}
+        record = ErrorRecord(
+            **{"family": "refused", "message": str(told.get("detail", "")), "remedy": "", "facts": {}} | known,
+            status=status,
+        )
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return ControllerUnreachable(why=f"it answered {status}")
+    return from_record(record) if isinstance(record.facts, dict) else ControllerUnreachable(why=f"it answered {status}")
+
+
+def own_address(url: str) -> str:
+    """Find the address from which the controller is reached: the underlay's, unless the operator says otherwise."""
+    parts = urllib.parse.urlsplit(url)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((parts.hostname or "", parts.port or 443))  # sends nothing
+        return str(probe.getsockname()[0])

@@ -4,8 +4,8 @@ How a policy becomes rules. Source and target select ports; per network, each be
 only groups and the address sets OVN derives from them. Groups are per network because address sets are not: with
 overlapping ranges on two networks, a set over both would let the address of one VM speak for another.
 
-The target keeps connection state, so that it can answer and cannot call. The source judges each packet, both ways, by the
-rules as they are: OVN passes replies of a connection that state knows (priority 65532, above any ACL) until the
+The target keeps connection state, so that it can answer and cannot call. The source judges each packet, both ways, by
+the rules as they are: OVN passes replies of a connection that state knows (priority 65532, above any ACL) until the
 *requesting* side next sends something that is denied. A target that keeps sending to a silent source would outlive its
 policy. Without state at the source, everything ends with the rules, and nothing needs to be flushed.
 """
@@ -63,10 +63,12 @@ def compile_fabric(intent: Intent) -> Fabric:
     switches = [_switch(network) for network in intent.networks]
     rules = {rule for network in intent.networks for rule in _floor(network)}
     groups: dict[str, Group] = {}
-    ports_of = {
-        network.id: [port for port in intent.ports if port.network_id == network.id] for network in networks.values()
-    }
     vms = {vm.id: vm for vm in intent.vms}
+    ports_of: dict[NetworkId, list[tuple[Port, Vm]]] = {network.id: [] for network in intent.networks}
+    for port in intent.ports:
+        # A port of no VM is in no group, and reaches nothing.
+        if port.vm_id in vms:
+            ports_of[port.network_id].append((port, vms[port.vm_id]))
     for network in intent.networks:
         chosen: dict[str, Group] = {}
         for policy in intent.policies:

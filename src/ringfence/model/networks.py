@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ringfence.errors import Refused
+from ringfence.errors import Refused, Unfinished, Unreachable
 from ringfence.model.names import HostId, NetworkId, PortId, ProjectId, VmId
 
 
@@ -43,3 +43,36 @@ class NetworkFull(Refused):
     status: ClassVar[int] = 409
     network: str
     cidr: str
+
+
+@dataclass(eq=False)
+class FenceUnreachable(Unreachable):
+    """OVN's {database} database at {where} does not answer: {why}.
+
+    The fence stays as it is; nothing opens. See that the database runs and that the controller reaches it.
+    """
+
+    database: str
+    where: str
+    why: str
+
+
+@dataclass(eq=False)
+class FenceLate(Unreachable):
+    """The switches of {hosts} have not followed the fence within {timeout_seconds} s.
+
+    Until they do, they hold the rules they had. See that ovn-controller runs there and reaches the southbound.
+    """
+
+    hosts: list[str]
+    timeout_seconds: float
+
+
+@dataclass(eq=False)
+class FenceUnsound(Unfinished):
+    """OVN does not hold what was written: {differences}.
+
+    Somebody else writes to it, or its version is unknown: compare with `ringfence verify`, and apply the fence again.
+    """
+
+    differences: list[str]

@@ -1,4 +1,4 @@
-"""Dials out, over mutual TLS only: to the controller, and to the one peer of a move. Nothing here listens or decides."""
+"""Dials out, over mutual TLS only: to the controller, and to the one peer of a move. It listens on nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ringfence.agent.settings import Settings
 from ringfence.errors import ErrorRecord, RingfenceError, from_record
-from ringfence.model.hosts import ControllerUnreachable
+from ringfence.model.hosts import ControllerAway
 
 _LONGEST_ANSWER = 1 << 20
 _PIECE = 1 << 18
@@ -55,7 +55,8 @@ class Controller:
 
     def __init__(self, url: str, tls: ssl.SSLContext) -> None:
         parts = urllib.parse.urlsplit(url)
-        assert parts.scheme == "https" and parts.hostname, "only TLS leaves this host"
+        assert parts.scheme == "https", "only TLS leaves this host"
+        assert parts.hostname
         self._place = (parts.hostname, parts.port or 443)
         self._tls = tls
         self._connection: http.client.HTTPSConnection | None = None
@@ -63,16 +64,16 @@ class Controller:
     def request(
         self, method: str, path: str, body: bytes | None = None, *, patience_seconds: float = 30.0
     ) -> tuple[int, bytes]:
-        """Ask once; gives status and body. Raises `ControllerUnreachable`, or the error the controller tells."""
+        """Ask once; gives status and body. Raises `ControllerAway`, or the error the controller tells."""
         try:
             answer = self._send(method, path, body, patience_seconds)
             content = answer.read(_LONGEST_ANSWER + 1)
         except (OSError, http.client.HTTPException) as error:
             self.hang_up()
-            raise ControllerUnreachable(why=str(error) or type(error).__name__) from None
+            raise ControllerAway(why=str(error) or type(error).__name__) from None
         if len(content) > _LONGEST_ANSWER:
             self.hang_up()
-            raise ControllerUnreachable(why="its answer is too long")
+            raise ControllerAway(why="its answer is too long")
         if answer.status >= 400:
             raise _told(answer.status, content)
         return answer.status, content
@@ -86,7 +87,7 @@ class Controller:
             while piece := answer.read(_PIECE):
                 take(piece)
         except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
-            raise ControllerUnreachable(why=str(error) or type(error).__name__) from None
+            raise ControllerAway(why=str(error) or type(error).__name__) from None
         finally:
             self.hang_up()
 
@@ -126,8 +127,8 @@ def _told(status: int, content: bytes) -> RingfenceError:
             status=status,
         )
     except (ValueError, TypeError, AttributeError, KeyError):
-        return ControllerUnreachable(why=f"it answered {status}")
-    return from_record(record) if isinstance(record.facts, dict) else ControllerUnreachable(why=f"it answered {status}")
+        return ControllerAway(why=f"it answered {status}")
+    return from_record(record) if isinstance(record.facts, dict) else ControllerAway(why=f"it answered {status}")
 
 
 def own_address(url: str) -> str:

@@ -55,13 +55,13 @@ def decode_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def _socket_owners(proc: Path) -> dict[str, str]:
-    owners = {}
+    owners: dict[str, str] = {}
     for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             name = (process / "comm").read_text().strip()
             for descriptor in os.scandir(process / "fd"):
                 with contextlib.suppress(OSError):
-                    found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor.path))
+                    found = re.fullmatch(r"socket:\[(\d+)\]", str(Path(descriptor.path).readlink()))
                     if found:
                         owners.setdefault(found[1], name)
     return owners

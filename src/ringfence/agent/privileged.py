@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ringfence.agent import accelerator, company, switch
+from ringfence.agent import accelerator, company, posture, switch
 from ringfence.agent.admission import check_address, check_vm, check_vm_id
 from ringfence.agent.domain_xml import DISK, SEED, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
@@ -95,23 +95,27 @@ class Root:
                 return Done(), self._windows.channel(check_vm_id(verb.vm_id), verb.channel).detach()
         vm_id = check_vm_id(verb.vm.vm_id if isinstance(verb, StartDomain | OpenWindow) else verb.vm_id)
         with self._locks[vm_id]:
-            match verb:
-                case StartDomain():
-                    return self._start(check_vm(verb.vm)), None
-                case StopDomain():
-                    seconds = min(max(verb.graceful_seconds, 0.0), 600.0)
-                    return Done(changed=self._hypervisor.stop(vm_id, graceful_seconds=seconds)), None
-                case RemoveDomain():
-                    return self._remove(vm_id), None
-                case OpenWindow():
-                    return self._open_window(verb), None
-                case CloseWindow():
-                    runs = self._hypervisor.state(vm_id) != "absent"
-                    return Done(changed=self._windows.close(vm_id, runs=runs)), None
-                case ReadySend():
-                    return Done(changed=self._windows.ready_send(vm_id)), None
-                case Migrate():
-                    return self._migrate(vm_id, verb), None
+            return self._do_locked(vm_id, verb), None
+
+    def _do_locked(self, vm_id: str, verb: AnyRootVerb) -> AnyRootResult:
+        match verb:
+            case StartDomain():
+                return self._start(check_vm(verb.vm))
+            case StopDomain():
+                seconds = min(max(verb.graceful_seconds, 0.0), 600.0)
+                return Done(changed=self._hypervisor.stop(vm_id, graceful_seconds=seconds))
+            case RemoveDomain():
+                return self._remove(vm_id)
+            case OpenWindow():
+                return self._open_window(verb)
+            case CloseWindow():
+                runs = self._hypervisor.state(vm_id) != "absent"
+                return Done(changed=self._windows.close(vm_id, runs=runs))
+            case ReadySend():
+                return Done(changed=self._windows.ready_send(vm_id))
+            case Migrate():
+                return self._migrate(vm_id, verb)
+        raise AssertionError(verb)
 
     def _start(self, spec: VmSpec) -> Done:
         if self._hypervisor.state(spec.vm_id) in {"running", "paused"}:
@@ -174,8 +178,11 @@ class Root:
             self._hypervisor.wait_for_change(verb.after, timeout_seconds=min(verb.wait_seconds, 60.0))
         number = self._hypervisor.number
         vms = self._reconcile()
+        shown = posture.listening() if verb.listening else ()
         versions = self._hypervisor.versions() | {"accelerator": self._accelerator, "datapath": self._datapath}
-        return Domains(vms=tuple(vms), windows=self._windows.open_ids(), number=number, versions=versions)
+        return Domains(
+            vms=tuple(vms), windows=self._windows.open_ids(), number=number, versions=versions, listening=shown
+        )
 
     def _reconcile(self) -> list[SeenVm]:
         now = time.time()
@@ -201,6 +208,8 @@ class Root:
         spec = check_vm(verb.vm)
         peer = check_address(verb.peer_address, field="peer_address")
         if self._hypervisor.state(spec.vm_id) != "absent":
+            if self._windows.window(spec.vm_id) is not None:
+                return Done(changed=False)  # it comes, or has come, through this window
             raise WrongState(kind="VM", name=spec.name, state="on this host", verb="receiving it", needs="elsewhere")
         member = self._admitted(spec, until=time.time() + verb.window_seconds)
         changed = self._windows.open(member, self._xml(spec), peer_address=peer, window_seconds=verb.window_seconds)

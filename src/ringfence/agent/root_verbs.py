@@ -48,10 +48,14 @@ class RemoveDomain(RootVerb, frozen=True, kw_only=True, tag="remove"):
 
 
 class ListDomains(RootVerb, frozen=True, kw_only=True, tag="list"):
-    """→ `Domains`. Waits up to `wait_seconds` for a change after `after`."""
+    """→ `Domains`. Waits up to `wait_seconds` for a change after `after`.
+
+    `listening`: look for listening sockets as well.
+    """
 
     after: int = -1
     wait_seconds: float = 0.0
+    listening: bool = False
 
 
 class OpenTerminal(RootVerb, frozen=True, kw_only=True, tag="terminal"):
@@ -125,6 +129,7 @@ class Domains(RootResult, frozen=True, kw_only=True, tag="domains"):
     windows: tuple[str, ...]
     number: int
     versions: dict[str, str]
+    listening: tuple[str, ...] = ()
 
 
 class Figures(RootResult, frozen=True, kw_only=True, tag="figures"):

@@ -82,10 +82,10 @@ class Windows:
     def close(self, vm_id: str, *, runs: bool) -> bool:
         """Close the VM's window, and give its place back unless it `runs`; False if there was none."""
         window = self.window(vm_id, even_late=True)
+        shutil.rmtree(self._settings.moves / vm_id, ignore_errors=True)
         if window is None:
             return False
         (self._settings.windows / f"{vm_id}.json").unlink(missing_ok=True)
-        shutil.rmtree(self._settings.moves / vm_id, ignore_errors=True)
         others = [self.window(other) for other in self.open_ids()]
         if not any(other and other["peer"] == window["peer"] for other in others):
             peer = window["peer"]

@@ -170,7 +170,7 @@ class HostPartDown(Unreachable):
 
 
 @dataclass(eq=False)
-class ControllerUnreachable(Unreachable):
+class ControllerAway(Unreachable):
     """The controller was not reached from the host: {why}.
 
     See that the controller runs and that the host's network leads to it.

@@ -46,6 +46,7 @@ class Consoles:
                     f"{self._url}/agent/v1/consoles/{verb.session_id}",
                     ssl=self._tls,
                     compression=None,
+                    proxy=None,
                     open_timeout=10,
                     max_size=_LONGEST_FRAME,
                 )

@@ -1,13 +1,14 @@
-"""Dials out, over mutual TLS only: to the controller, and to the one peer of a move. It listens on nothing."""
+"""Dials out over mutual TLS: to the controller, and to the one peer of a move. It listens on nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import ssl
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ringfence.agent.settings import Settings
@@ -54,12 +55,22 @@ class Controller:
     """The controller's agents' listener. One instance a thread: it keeps one connection."""
 
     def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+        self.url = url
         parts = urllib.parse.urlsplit(url)
         assert parts.scheme == "https", "only TLS leaves this host"
         assert parts.hostname
         self._place = (parts.hostname, parts.port or 443)
         self._tls = tls
         self._connection: http.client.HTTPSConnection | None = None
+
+    @contextlib.contextmanager
+    def another(self) -> Iterator[Controller]:
+        """Give another connection to the same controller, for one thread's use."""
+        other = Controller(self.url, self._tls)
+        try:
+            yield other
+        finally:
+            other.hang_up()
 
     def request(
         self, method: str, path: str, body: bytes | None = None, *, patience_seconds: float = 30.0

@@ -35,7 +35,7 @@ _ASK_STATE = "state"
 
 
 class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first line of a stream. `channel` is one of `Channel`, or `state`: does the VM run with you?"""
+    """The first line of a stream. `channel` is one of `Channel`, or `state`, which asks for the VM's state there."""
 
     vm_id: str
     channel: str
@@ -79,8 +79,9 @@ class Door:
     def _drop(self, vm_id: str) -> None:
         expected = self._expected.pop(vm_id, None)
         for stream in expected.streams if expected else []:
+            # The socket's own shutdown, not TLS's: that would take the keys from under the thread that carries.
             with contextlib.suppress(OSError):
-                stream.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(stream, socket.SHUT_RDWR)
         if not self._expected and self._listener is not None:
             # shutdown wakes the thread that accepts; close alone would leave the socket listening until then.
             with contextlib.suppress(OSError):

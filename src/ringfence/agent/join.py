@@ -1,0 +1,104 @@
+"""Joining: from a token to a certificate, and a switch that dials the southbound. Run once, by root, by hand.
+
+The private key is made here and never leaves. Nothing is written before the controller has answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ringfence import __version__
+from ringfence.agent import switch
+from ringfence.agent.dial import Controller, own_address
+from ringfence.agent.settings import JOINED_FILE, Settings, read_settings
+from ringfence.errors import Invalid
+from ringfence.model.hosts import JoinTokenRefused
+from ringfence.wire import PROTOCOL, JoinAnswer, JoinRequest, JoinToken, encode
+
+Tell = Callable[[str], None]
+
+
+def join(text: str, settings: Settings, *, tell: Tell) -> JoinAnswer:
+    """Join the cloud the token speaks of; raises what refuses it. A host that joined before is joined anew."""
+    token = JoinToken.parse(text)
+    address = settings.underlay_address or own_address(token.u)
+    tell(f"controller: {token.u}")
+    ca = fetch_ca(token)
+    tell("its certificate authority is the one the token names")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, token.n)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    asked = JoinRequest(
+        protocol=PROTOCOL,
+        secret=token.s,
+        csr=request.public_bytes(serialization.Encoding.PEM).decode(),
+        underlay_address=address,
+        agent_version=__version__,
+    )
+    trusting = ssl.create_default_context(cadata=ca)
+    trusting.minimum_version = ssl.TLSVersion.TLSv1_3
+    _, content = Controller(token.u, trusting).request("POST", "/agent/v1/join", encode(asked))
+    try:
+        answer = msgspec.json.decode(content, type=JoinAnswer)
+    except msgspec.MsgspecError as error:
+        raise Invalid(field="the controller's answer", why=str(error)[:200]) from None
+    tell(f"admitted as {answer.name} ({answer.host_id})")
+    _store(settings, answer, key, {"controller": token.u, "underlay_address": address})
+    switch.apply_switch(read_settings(Path(settings.config, "agent.toml")))
+    tell(f"the switch dials {answer.southbound}; tunnels end at {address}")
+    return answer
+
+
+def fetch_ca(token: JoinToken) -> str:
+    """Fetch the CA's certificate, PEM; raises `JoinTokenRefused` unless it is the one the token names."""
+    # SAFETY: nothing secret is sent on this connection, and what comes is believed only by its fingerprint.
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    _, content = Controller(token.u, unverified).request("GET", "/agent/v1/ca")
+    try:
+        pem = content.decode("ascii")
+        fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.strip())).hexdigest()
+    except ValueError:
+        raise JoinTokenRefused(why="of another controller: what answers there gives no certificate") from None
+    if fingerprint != token.f:
+        raise JoinTokenRefused(why="of another controller: the certificate's fingerprint differs")
+    return pem
+
+
+def _store(settings: Settings, answer: JoinAnswer, key: ec.EllipticCurvePrivateKey, found: dict[str, str]) -> None:
+    agent = pwd.getpwnam(settings.agent_user)
+    Path(settings.config).mkdir(mode=0o755, parents=True, exist_ok=True)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    # ORDER: the settings last: what they refer to is there by then.
+    _write(settings.key_file, pem, mode=0o640, group=agent.pw_gid)
+    _write(settings.certificate_file, answer.certificate.encode(), mode=0o644, group=0)
+    _write(settings.ca_file, answer.ca_certificate.encode(), mode=0o644, group=0)
+    told = found | {"host_id": answer.host_id, "name": answer.name, "southbound": answer.southbound}
+    lines = [f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in told.items()]
+    _write(Path(settings.config, JOINED_FILE), "".join(lines).encode(), mode=0o644, group=0)
+
+
+def _write(file: Path, content: bytes, *, mode: int, group: int) -> None:
+    """Write a whole file or none; it never exists with wider rights than `mode`."""
+    fresh = file.with_name(file.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        os.fchown(descriptor, 0, group)
+        os.fchmod(descriptor, mode)
+        out.write(content)
+        out.flush()
+        os.fsync(descriptor)
+    fresh.replace(file)

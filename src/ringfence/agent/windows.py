@@ -76,7 +76,7 @@ class Windows:
     def _longest(self, peer_address: str, seconds: float) -> int:
         """The peer may have another VM's window open: the longest of them counts."""
         now = time.time()
-        ends = [w["until"] - now for w in map(self.window, self.open_ids()) if w and w["peer"] == peer_address]
+        ends = [float(w["until"]) - now for w in map(self.window, self.open_ids()) if w and w["peer"] == peer_address]
         return max(1, round(max([seconds, *ends])))
 
     def close(self, vm_id: str, *, runs: bool) -> bool:

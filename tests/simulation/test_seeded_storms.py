@@ -26,9 +26,9 @@ pytestmark = pytest.mark.simulation
 SEEDS = (
     [int(os.environ["RINGFENCE_SEED"])]
     if "RINGFENCE_SEED" in os.environ
-    else range(int(os.environ.get("RINGFENCE_SEEDS", "6")))
+    else range(int(os.environ.get("RINGFENCE_SEEDS", "8")))
 )
-FAULTS = 0.08
+FAULTS = 0.25
 CRASHES = 0.004
 
 
@@ -112,11 +112,11 @@ def test_whatever_comes_between_everything_ends_whole(seed: int, cloud: Cloud, t
     print(f"RINGFENCE_SEED={seed}")
     chance = random.Random(seed)
     cloud.hypervisors.faults = _faults(chance)
-    cloud.fence.late = lambda _host: chance.random() < FAULTS / 2
+    cloud.fence.late = lambda _host: chance.random() < FAULTS / 8
     cloud.clock.passing = lambda: _revive(cloud, chance)
     cloud.launch()
     number = 0
-    for _round in range(4):
+    for _round in range(3):
         asked: set[OperationId] = set()
         for _ in range(6):
             number += 1

@@ -25,6 +25,9 @@ from ringfence.model.networks import Network, Port
 from ringfence.model.policies import Policy, Protocol, Selector
 from ringfence.model.vms import Vm
 
+HOST_TAGS = ("rf-host-a", "rf-host-b")
+"""External ids of a port that name the hosts which may bind it; the southbound's role for hosts goes by them."""
+
 __all__ = ["Change", "Fabric", "Intent", "apply_changes", "compile_fabric", "dhcp_server", "diff_fabric", "selects"]
 
 DENY_PRIORITY = 1
@@ -158,7 +161,7 @@ def _port(port: Port) -> SwitchPort:
 def _binders(hosts: tuple[HostId, ...]) -> dict[str, str]:
     """Tags the southbound's role `ringfence-host` authorises by; see `adapters/southbound.py`."""
     assert len(hosts) <= 2, "a port is bound by one host, or by two during a move"
-    return dict(zip(("rf-host-a", "rf-host-b"), hosts, strict=False))
+    return dict(zip(HOST_TAGS, hosts, strict=False))
 
 
 def _floor(network: Network) -> Iterator[Rule]:

@@ -149,6 +149,12 @@ class Host:
             self.write("/etc/libvirt/libvirtd.conf", _LIBVIRT_CONFIGURATION.format(host_uuid=uuid.uuid4()))
         self.run(["libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid"])
 
+    def restart_libvirt(self) -> None:
+        """Restart libvirtd; domains go on running."""
+        if self.runs("/run/libvirtd.pid"):
+            self.run(["sh", "-c", 'pid=$(cat /run/libvirtd.pid); kill "$pid"; tail --pid="$pid" -f /dev/null'])
+        self.start_libvirt()
+
     def start_ovn_controller(self, *, key: str, certificate: str, ca: str) -> None:
         """Start ovn-controller with the key and certificate that the host got when it joined (paths in the host)."""
         if not self.runs("/run/ovn/ovn-controller.pid"):

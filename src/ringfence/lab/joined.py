@@ -33,6 +33,7 @@ from ringfence.lab.hosts import Host
 Json = dict[str, Any]
 AGENTS_PORT = 8471
 _READY_SECONDS = 60.0
+_CONTROLLER = str(Path(sys.executable).with_name("ringfence-controller"))
 
 
 @dataclass(eq=False)
@@ -101,10 +102,15 @@ class Cloud:
         """Start the controller, and return when it answers; `environment` is for crash points."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._port = self._port or _free_port()
-        argv = [sys.executable, "-m", "ringfence.controller.main", *self._controller_flags()]
+        argv = [_CONTROLLER, *self._controller_flags()]
         marks = namespaces.marks(self.lab.name, "") | dict(environment or {})
         commands.start(argv, marks=marks, log=self.log)
         self._await(self._answers, "it does not answer")
+
+    def restart_controller(self, *, environment: Mapping[str, str] | None = None) -> None:
+        """Kill the controller -9 and start it again."""
+        self.kill_controller()
+        self.start_controller(environment=environment)
 
     def kill_controller(self) -> None:
         """Kill it -9, and wait until it is gone."""
@@ -119,7 +125,7 @@ class Cloud:
     def controller_pids(self) -> list[int]:
         """The controller's processes: those that bear the lab's mark and belong to no host."""
         own = [found.pid for found in namespaces.marked() if found.lab == self.lab.name and not found.host]
-        return [pid for pid in own if b"ringfence.controller" in _command_line(pid)]
+        return [pid for pid in own if b"ringfence-controller" in _command_line(pid)]
 
     def _controller_flags(self) -> list[str]:
         central = self.lab.central
@@ -136,7 +142,7 @@ class Cloud:
         return [part for name, value in flags.items() for part in (f"--{name}", value)]
 
     def _answers(self) -> bool:
-        if not self.token_file.exists():
+        if not self.token_file.exists() and not self._keep_token():
             return False
         try:
             self.client.get("/v1/zones")
@@ -144,9 +150,18 @@ class Cloud:
             return False
         return True
 
+    def _keep_token(self) -> bool:
+        """Keep the admin token, which the controller shows once, at its first start."""
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip().startswith("admin token"):
+                self.token_file.touch(mode=0o600)
+                self.token_file.write_text(line.split()[-1] + "\n", encoding="utf-8")
+                return True
+        return False
+
     def _secure_southbound(self) -> None:
         central, out = self.lab.central, self.data / "central"
-        argv = [sys.executable, "-m", "ringfence.controller.main", "certify", "--data", str(self.data)]
+        argv = [_CONTROLLER, "--data", str(self.data), "certify"]
         argv += ["--name", "central", "--address", central.address, "--out", str(out)]
         commands.run(argv, timeout_seconds=30)
         bootstrap_southbound(central.southbound)

@@ -74,3 +74,33 @@ def first_words(root: Path, kernel: Path, *, accelerator: str, within_seconds: f
         finally:
             process.kill()
     return said
+
+
+def probe(root: Path, kernel_file: Path, *, accelerator: str, within: float) -> str:
+    """Boot the kernel under QEMU, both taken from the lab's roots; return "" at its first line, else what came instead."""
+    argv = ["qemu-system-x86_64", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "qemu64"]
+    argv += ["-machine", "pc", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    argv += ["-serial", "stdio", "-kernel", "/dev/stdin", "-append", "earlyprintk=ttyS0 console=ttyS0 panic=-1"]
+    deadline = time.monotonic() + within
+    with kernel_file.open("rb") as content:
+        process = commands.open_process(["chroot", str(root), *argv], marks={}, stdin=content)
+    try:
+        return _await_first_line(process, deadline, within)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _await_first_line(process: subprocess.Popen[bytes], deadline: float, within: float) -> str:
+    assert process.stdout is not None
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([process.stdout], [], [], left)[0]:
+            break
+        chunk = os.read(process.stdout.fileno(), 4096)
+        if not chunk:
+            return f"does not start: {said.decode(errors='replace').strip().splitlines()[-1:] or 'QEMU says nothing'}"
+        said += chunk
+        if _FIRST_LINE in said:
+            return ""
+    return f"said nothing within {within} s"

@@ -1,4 +1,4 @@
-"""What the workflows count on in DBOS, at the version pinned: pickles refused, the version pinned, steps not repeated."""
+"""What the workflows count on in DBOS, at the version pinned: no pickles, the version pinned, no step twice."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ NOWHERE = "-"
 ERRORS_OF_ICMP = "icmp4.type == {3, 11, 12}"
 """Unreachable (path MTU among them), time exceeded, parameter problem: without them TCP and UDP hang, not fail."""
 
-NOT_OPENING = "(tcp.flags[1] == 0 || tcp.flags[4] == 1)"
+NOT_OPENING = "tcp.flags[1] == 0 || tcp.flags[4] == 1"
 """Not a SYN without ACK: a TCP packet that opens nothing."""
 
 
@@ -206,7 +206,7 @@ def _rules(policy: Policy, source: str, target: str) -> Iterator[Rule]:
         yield rule(source, Direction.SENT, to_target, Verdict.ALLOW_EACH)
         yield rule(source, Direction.RECEIVED, from_target, Verdict.ALLOW_EACH)
         return
-    yield rule(source, Direction.SENT, _join(to_target, _requests(policy)), Verdict.ALLOW_EACH)
+    yield rule(source, Direction.SENT, _join(to_target, _opening(policy)), Verdict.ALLOW_EACH)
     yield rule(source, Direction.RECEIVED, _join(from_target, _replies(policy)), Verdict.ALLOW_EACH)
     at_target = f"outport == @{target} && ip4.src == ${source}_ip4"
     yield rule(target, Direction.RECEIVED, _join(at_target, _opening(policy)), Verdict.ALLOW_WITH_REPLIES)
@@ -233,7 +233,11 @@ def _port_set(policy: Policy) -> str:
 
 
 def _opening(policy: Policy) -> str:
-    """What the target takes from the source. State reassembles fragments, so ports are always there to be seen."""
+    """What the source may send to open a connection, and the target take.
+
+    A policy with ports passes no fragments: switches look at no ports of a fragment, of the first one either, and one
+    that passed without would carry any port. Without ports, fragments pass.
+    """
     match policy.protocol:
         case Protocol.ANY:
             return ""
@@ -243,26 +247,19 @@ def _opening(policy: Policy) -> str:
             return f"{name}.dst == {_port_set(policy)}" if policy.ports else str(name)
 
 
-def _requests(policy: Policy) -> str:
-    """What the source may send. Without state, later fragments carry no ports; without the first they are worthless."""
-    if policy.protocol not in (Protocol.TCP, Protocol.UDP):
-        return _opening(policy)
-    fragments = f" || ({policy.protocol} && ip.later_frag)" if policy.ports else ""
-    return f"({_opening(policy)}{fragments} || {ERRORS_OF_ICMP})"
-
-
 def _replies(policy: Policy) -> str:
     """What the source may receive: the mirror of what it may send, so that state sees all of a connection or nothing.
 
-    TCP that opens a connection is not a reply, whoever sends it.
+    TCP that opens a connection is not a reply, whoever sends it. Errors come from the target, whose own state tells
+    whether they belong to a connection; the source sends none, or two policies would add up to a way for them.
     """
-    if policy.protocol is Protocol.ANY:
-        return f"(ip.proto != 6 || {NOT_OPENING[1:-1]})"
-    if policy.protocol is Protocol.ICMP:
-        return "icmp4"
-    name = policy.protocol
-    ports = f"{name}.src == {_port_set(policy)}" if policy.ports else str(name)
-    if name is Protocol.TCP:
-        ports = f"({ports} && {NOT_OPENING})"
-    fragments = f" || ({name} && ip.later_frag)" if policy.ports else ""
-    return f"({ports}{fragments} || {ERRORS_OF_ICMP})"
+    match policy.protocol:
+        case Protocol.ANY:
+            return f"(ip.proto != 6 || {NOT_OPENING})"
+        case Protocol.ICMP:
+            return "icmp4"
+        case Protocol.TCP | Protocol.UDP as name:
+            ports = f"{name}.src == {_port_set(policy)}" if policy.ports else str(name)
+            if name is Protocol.TCP:
+                ports = f"({ports} && ({NOT_OPENING}))"
+            return f"({ports} || {ERRORS_OF_ICMP})"

@@ -81,7 +81,9 @@ class Central(Host):
         # A host that died takes its wire along, but some time later: make room for the new one.
         self.run(["ip", "link", "delete", port], checked=False)
         self._ip("link", "add", port, "netns", str(self.pid), "type", "veth", "peer", *peer)
-        script = f"ip link set {port} mtu {UNDERLAY_MTU} master {_BRIDGE} up; ethtool -K {port} tx off rx off >/dev/null"
+        script = (
+            f"ip link set {port} mtu {UNDERLAY_MTU} master {_BRIDGE} up; ethtool -K {port} tx off rx off >/dev/null"
+        )
         self.run(["sh", "-ec", script])
 
     def _ip(self, *argv: str) -> None:
@@ -120,7 +122,9 @@ class Central(Host):
             self._await_gone("/run/ovn/ovnsb_db.pid")
             self._start_database("ovnsb_db", "OVN_Southbound,SB_Global")
         listener = f"pssl:{SOUTHBOUND_PORT}:{self.address}"
-        self.run(["ovn-sbctl", "--no-leader-only", "--inactivity-probe=60000", "set-connection", f"role={role}", listener])
+        self.run(
+            ["ovn-sbctl", "--no-leader-only", "--inactivity-probe=60000", "set-connection", f"role={role}", listener]
+        )
 
     def _keys(self) -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError):

@@ -144,7 +144,7 @@ class Host:
         """Start libvirtd: Debian 13 has no modular daemons."""
         if self.runs("/run/libvirtd.pid"):
             return
-        if "host_uuid" not in (self.root / "etc/libvirt/libvirtd.conf").read_text().replace("#host_uuid", ""):
+        if (self.root / "etc/libvirt/qemu.conf").read_text() != _QEMU_CONFIGURATION:
             self.write("/etc/libvirt/qemu.conf", _QEMU_CONFIGURATION, mode=0o600)
             self.write("/etc/libvirt/libvirtd.conf", _LIBVIRT_CONFIGURATION.format(host_uuid=uuid.uuid4()))
         self.run(["libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid"])

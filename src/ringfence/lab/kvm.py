@@ -7,7 +7,9 @@ for itself.
 from __future__ import annotations
 
 import os
+import os
 import select
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,10 +82,13 @@ def probe(root: Path, kernel_file: Path, *, accelerator: str, within: float) -> 
     """Boot the kernel under QEMU, both taken from the lab's roots; return "" at its first line, else what came instead."""
     argv = ["qemu-system-x86_64", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "qemu64"]
     argv += ["-machine", "pc", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    argv += ["-serial", "stdio", "-kernel", "/dev/stdin", "-append", "earlyprintk=ttyS0 console=ttyS0 panic=-1"]
+    argv += ["-serial", "stdio", "-kernel", f"/mnt/{kernel_file.name}"]
+    argv += ["-append", "earlyprintk=ttyS0 console=ttyS0 panic=-1"]
+    # The mounts are made in a namespace of this process alone, and end with it.
+    script = 'mount --bind /dev "$1/dev"; mount --bind "$2" "$1/mnt"; root=$1; shift 2; exec chroot "$root" "$@"'
+    inside = ["unshare", "--mount", "--", "sh", "-ec", script, "sh", str(root), str(kernel_file.parent), *argv]
     deadline = time.monotonic() + within
-    with kernel_file.open("rb") as content:
-        process = commands.open_process(["chroot", str(root), *argv], marks={}, stdin=content)
+    process = commands.open_process(inside, marks={})
     try:
         return _await_first_line(process, deadline, within)
     finally:
@@ -99,7 +104,7 @@ def _await_first_line(process: subprocess.Popen[bytes], deadline: float, within:
             break
         chunk = os.read(process.stdout.fileno(), 4096)
         if not chunk:
-            return f"does not start: {said.decode(errors='replace').strip().splitlines()[-1:] or 'QEMU says nothing'}"
+            return f"does not start ({said.decode(errors='replace').strip()[-120:]})"
         said += chunk
         if _FIRST_LINE in said:
             return ""

@@ -62,9 +62,7 @@ def inits(lab: str) -> dict[str, int]:
     return {found.host: found.pid for found in marked() if found.lab == lab and found.is_init}
 
 
-def start_init(
-    *, lab: str, host: str, lower: Path, disk: Path, shared: Path, accelerator: str, log: Path
-) -> int:
+def start_init(*, lab: str, host: str, lower: Path, disk: Path, shared: Path, accelerator: str, log: Path) -> int:
     """Start a host's init and wait until the host can be entered; returns its pid."""
     for folder in (disk, shared, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +85,17 @@ def start_init(
 
 def enter(pid: int, argv: Sequence[str], *, working_folder: str = "/") -> list[str]:
     """Return the command that runs `argv` inside the host whose init is `pid`."""
-    inside = ["nsenter", "--target", str(pid), "--mount", "--pid", "--uts", "--net", "--ipc", f"--wdns={working_folder}"]
+    inside = [
+        "nsenter",
+        "--target",
+        str(pid),
+        "--mount",
+        "--pid",
+        "--uts",
+        "--net",
+        "--ipc",
+        f"--wdns={working_folder}",
+    ]
     return [*inside, "--", *argv]
 
 
@@ -156,6 +164,4 @@ def _mark_of(pid: int) -> Marked | None:
     if MARK_LAB not in told:
         return None
     pids = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
-    return Marked(
-        pid=pid, lab=told[MARK_LAB], host=told.get(MARK_HOST, ""), is_init=len(pids) > 1 and pids[-1] == "1"
-    )
+    return Marked(pid=pid, lab=told[MARK_LAB], host=told.get(MARK_HOST, ""), is_init=len(pids) > 1 and pids[-1] == "1")

@@ -5,13 +5,14 @@ It speaks the protocol as written in `wire`; the real one is held to the same in
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 import json
 import queue
 import ssl
 import threading
+import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,7 +40,8 @@ class LoneController:
         self.names: dict[str, str] = {}
         self.images: dict[str, bytes] = {}
         self.beats: dict[str, list[Heartbeat]] = {}
-        self._boxes: dict[str, queue.Queue[bytes]] = {}
+        self._bell = threading.Condition()
+        self._waiting: dict[str, dict[str, tuple[bytes, str]]] = {}
         self._answers: dict[str, queue.Queue[Answer]] = {}
         key = ec.generate_private_key(ec.SECP256R1())
         own = _certificate(_name("controller"), name, self._key, key.public_key(), address=address)
@@ -81,7 +83,9 @@ class LoneController:
         """Put a command, or what pretends to be one, into a host's mailbox."""
         content = command if isinstance(command, bytes) else encode(command)
         answers = self._answers.setdefault(json.loads(content)["id"], queue.Queue())
-        self.box(host_id).put(content)
+        with self._bell:
+            self._waiting.setdefault(host_id, {})[json.loads(content)["id"]] = (content, "")
+            self._bell.notify_all()
         return answers
 
     def ask(self, host_id: str, verb: Verb, *, key: str = "", patience_seconds: float = 60) -> AnyResult:
@@ -95,8 +99,26 @@ class LoneController:
         assert answer.result is not None
         return answer.result
 
-    def box(self, host_id: str) -> queue.Queue[bytes]:
-        return self._boxes.setdefault(host_id, queue.Queue())
+    def next(self, host_id: str, session: str, wait_seconds: float) -> bytes | None:
+        """Give a command that this session of the host has not been given; one stays until it is answered."""
+        with self._bell:
+            box = self._waiting.setdefault(host_id, {})
+
+            def fresh() -> str | None:
+                return next((command_id for command_id, (_, given) in box.items() if given != session), None)
+
+            if not self._bell.wait_for(lambda: fresh() is not None, timeout=wait_seconds):
+                return None
+            command_id = fresh()
+            assert command_id is not None
+            content = box[command_id][0]
+            box[command_id] = (content, session)
+            return content
+
+    def answered(self, host_id: str, answer: Answer) -> None:
+        with self._bell:
+            self._waiting.get(host_id, {}).pop(answer.command_id, None)
+        self.answers_to(answer.command_id).put(answer)
 
     def answers_to(self, command_id: str) -> queue.Queue[Answer]:
         return self._answers.setdefault(command_id, queue.Queue())
@@ -129,15 +151,14 @@ class _Handler(BaseHTTPRequestHandler):
         return next((v for part in certificate.get("subject", ()) for k, v in part if k == "commonName"), "")
 
     def do_GET(self) -> None:
-        path = self.path.split("?")[0]
+        path, _, query = self.path.partition("?")
         if path == "/agent/v1/ca":
             return self._send(200, _pem(self.controller.ca).encode())
         host_id = self._peer()
         if path == "/agent/v1/commands" and host_id:
-            try:
-                return self._send(200, self.controller.box(host_id).get(timeout=2))
-            except queue.Empty:
-                return self._send(204, b"")
+            session = urllib.parse.parse_qs(query)["session"][0]
+            content = self.controller.next(host_id, session, 2.0)
+            return self._send(200, content) if content is not None else self._send(204, b"")
         image = self.controller.images.get(path.rsplit("/", 1)[-1])
         return self._send(200, image) if image is not None and host_id else self._problem(404, "not-found")
 
@@ -152,8 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/agent/v1/heartbeat":
             self.controller.beats.setdefault(host_id, []).append(msgspec.json.decode(body, type=Heartbeat))
         elif self.path == "/agent/v1/answers":
-            answer = msgspec.json.decode(body, type=Answer)
-            self.controller.answers_to(answer.command_id).put(answer)
+            self.controller.answered(host_id, msgspec.json.decode(body, type=Answer))
         return self._send(204, b"")
 
     def _problem(self, status: int, code: str, **facts: str) -> None:
@@ -175,15 +195,15 @@ def _name(text: str) -> x509.Name:
 def _certificate(
     subject: x509.Name, issuer: x509.Name, signer: Any, public_key: Any, *, ca: bool = False, address: str = ""
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)

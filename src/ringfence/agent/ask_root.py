@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from ringfence.agent.root_verbs import LONGEST_BYTES, AnyRootResult, AnyRootVerb, RootAnswer
 from ringfence.errors import from_record
 from ringfence.model.hosts import HostPartDown
+
+_STARTING_SECONDS = 5.0
 
 
 class RootPart:
@@ -36,7 +39,7 @@ class RootPart:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
                 peer.settimeout(patience_seconds)
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_BYTES)
-                peer.connect(str(self._path))
+                self._connect(peer)
                 peer.sendall(msgspec.json.encode(verb))
                 message, descriptors, _, _ = socket.recv_fds(peer, LONGEST_BYTES, 1)
         except OSError as error:
@@ -48,3 +51,16 @@ class RootPart:
             assert answer.error is not None, "an answer holds one of the two"
             raise from_record(answer.error)
         return answer.result, descriptors[0] if descriptors else None
+
+    def _connect(self, peer: socket.socket) -> None:
+        """Connect; a root part that is starting again is waited for a little, because nothing was asked yet."""
+        ends = time.monotonic() + _STARTING_SECONDS
+        while True:
+            try:
+                peer.connect(str(self._path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.1)
+            else:
+                return

@@ -61,6 +61,7 @@ def run(
         group=user,
         extra_groups=[] if user else None,
         start_new_session=True,
+        umask=0o077,  # what tools make is disks: for their owner's eyes
         preexec_fn=_limiter(limits) if limits else None,  # noqa: PLW1509  (sets limits only: safe beside threads)
     )
     try:

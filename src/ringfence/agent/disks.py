@@ -177,6 +177,7 @@ class Disks:
         unfinished.unlink(missing_ok=True)
         try:
             yield unfinished
+            unfinished.chmod(0o600)
             # ORDER: content on disk before the name: a crash leaves the whole file or none.
             for path in (unfinished, file.parent):
                 descriptor = os.open(path, os.O_RDONLY)

@@ -155,7 +155,8 @@ class Link:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        tls = client_tls(settings)
+        self._tls = tls = client_tls(settings)
+        self._connections = threading.local()
         self._controller = Controller(settings.controller, tls)
         self._root = RootPart(settings.privileged_socket)
         self._disks = Disks(settings)
@@ -215,17 +216,18 @@ class Link:
     def _send_answer(self, answer: Answer) -> None:
         """Send until the controller has it; a controller that refuses it does not want it."""
         backoff, ends = Backoff(), time.monotonic() + _ANSWER_TRIES_SECONDS
-        with self._controller.another() as controller:
-            while time.monotonic() < ends:
-                try:
-                    controller.request("POST", "/agent/v1/answers", encode(answer))
-                except Unreachable:
-                    backoff.wait()
-                except RingfenceError as error:
-                    sys.stderr.write(f"answer to {answer.command_id}: {error}\n")
-                    return
-                else:
-                    return
+        # A connection for each thread of the pool, kept: a new one would cost more than the answer.
+        controller = self._connections.__dict__.setdefault("own", Controller(self._settings.controller, self._tls))
+        while time.monotonic() < ends:
+            try:
+                controller.request("POST", "/agent/v1/answers", encode(answer))
+            except Unreachable:
+                backoff.wait()
+            except RingfenceError as error:
+                sys.stderr.write(f"answer to {answer.command_id}: {error}\n")
+                return
+            else:
+                return
 
     def _beat_always(self) -> None:
         backoff, number = Backoff(longest_seconds=self._settings.heartbeat_seconds), -1

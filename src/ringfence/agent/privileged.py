@@ -20,12 +20,13 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from ringfence.agent import accelerator, company, posture, switch
 from ringfence.agent.admission import check_address, check_vm, check_vm_id
-from ringfence.agent.domain_xml import DISK, SEED, domain_xml
+from ringfence.agent.domain_xml import DISK, SEED, domain_name, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
 from ringfence.agent.root_verbs import (
     LONGEST_BYTES,
@@ -171,6 +172,8 @@ class Root:
         changed = self._hypervisor.stop(vm_id, graceful_seconds=0)
         changed |= self._windows.close(vm_id, runs=False)
         company.leave(vm_id, self._settings.company)
+        for log in Path(self._settings.qemu_logs).glob(f"{domain_name(vm_id)}.log*"):
+            log.unlink(missing_ok=True)
         return Done(changed=changed)
 
     def _list(self, verb: ListDomains) -> Domains:

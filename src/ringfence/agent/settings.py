@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     agent_user: str = "ringfence-agent"
     qemu_user: str = "libvirt-qemu"
     libvirt_socket: str = "/run/libvirt/libvirt-sock"
+    qemu_logs: str = "/var/log/libvirt/qemu"
     heartbeat_seconds: float = 5.0
 
     config: str = "/etc/ringfence"

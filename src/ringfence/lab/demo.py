@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ringfence.errors import RingfenceError
-from ringfence.lab.cloud import Cloud
 from ringfence.lab.demo_points import POINTS, Story
+from ringfence.lab.joined import Cloud
 
 RESULT = Path("build/demo.json")
 
@@ -40,7 +41,11 @@ def show(console: Console, *, keep: bool) -> bool:
     """Run the whole demo; True if every point was seen to hold."""
     began = time.monotonic()
     points: list[Point] = []
-    cloud = Cloud(name="demo", host_count=3, console=console)
+    cloud = Cloud(
+        name="demo",
+        host_count=3,
+        tell=lambda line: console.print(f"  [dim]{escape(line)}", no_wrap=True, overflow="ellipsis"),
+    )
     try:
         console.rule("[bold]ringfence: a cloud of three hosts on this machine")
         cloud.up()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from ringfence.errors import Unreachable
@@ -49,9 +49,17 @@ class GuestShell:
     def __init__(self, *, vm: str, url: str, token: str, timeout_seconds: float = 60) -> None:
         """Open the console at `url` (ws:// or wss://) and wait until its shell answers."""
         self.vm = vm
-        self._socket: ClientConnection = connect(
-            url, additional_headers={"Authorization": f"Bearer {token}"}, max_size=None, compression=None
-        )
+        try:
+            self._socket: ClientConnection = connect(
+                url,
+                additional_headers={"Authorization": f"Bearer {token}"},
+                max_size=None,
+                compression=None,
+                proxy=None,
+            )
+        except (OSError, WebSocketException) as refusal:
+            last = refusal.response.body if isinstance(refusal, InvalidStatus) else str(refusal)
+            raise GuestSilent(vm=vm, asked="attach", timeout_seconds=timeout_seconds, last=str(last)) from refusal
         self._pending = ""
         try:
             self._await_shell(timeout_seconds)

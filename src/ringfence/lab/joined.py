@@ -22,7 +22,7 @@ from typing import Any
 from ringfence.adapters.southbound import ROLE, bootstrap_southbound
 from ringfence.client.connection import Client, ControllerUnreachable, has_ended
 from ringfence.client.settings import Settings
-from ringfence.errors import Unfinished
+from ringfence.errors import ErrorRecord, Unfinished, from_record
 from ringfence.lab import agents, commands, guests, namespaces
 from ringfence.lab.captures import Capture
 from ringfence.lab.central import Certificates
@@ -50,9 +50,7 @@ class ControllerSilent(Unfinished):
 class Cloud:
     """The cloud of one lab. Its database may be another than SQLite; then it is the caller's to make and remove."""
 
-    def __init__(
-        self, *, name: str, host_count: int = 3, tell: Tell = lambda _line: None, database: str = ""
-    ) -> None:
+    def __init__(self, *, name: str, host_count: int = 3, tell: Tell = lambda _line: None, database: str = "") -> None:
         self.lab = Lab(name)
         self.host_count = host_count
         self.database = database
@@ -185,8 +183,10 @@ class Cloud:
     def await_hosts(self) -> None:
         """Return when every host of the lab is ready and its agent answers."""
         self._await(
-            lambda: [h["state"] == "ready" and h["reachable"] for h in self.client.pages("/v1/hosts", limit=100)]
-            == [True] * self.host_count,
+            lambda: (
+                [h["state"] == "ready" and h["reachable"] for h in self.client.pages("/v1/hosts", limit=100)]
+                == [True] * self.host_count
+            ),
             "not all hosts joined",
         )
 
@@ -215,7 +215,9 @@ class Cloud:
             for step in last["steps"]:
                 if step["state"] != "running" and step["number"] not in told:
                     told.add(step["number"])
-                    self._tell(f"{last['subject_name']}: {step['name']}{' - ' * bool(step['detail'])}{step['detail']}")
+                    self._tell(
+                        f"{last['subject_name']}: {step['name']}" + (f" ({step['detail']})" if step["detail"] else "")
+                    )
         assert has_ended(last)
         return last
 
@@ -228,6 +230,13 @@ class Cloud:
         """Follow the operation that an answer names, where it names one."""
         operation = answer.get("operation", answer)
         return self.follow({"id": operation} if isinstance(operation, str) else operation)
+
+    def done(self, operation: Json) -> Json:
+        """Follow an operation that must come to a good end; raises its error otherwise."""
+        ended = self.follow(operation)
+        if ended["error"]:
+            raise from_record(ErrorRecord(**ended["error"]))
+        return ended
 
     def policy(self, wanted: Json) -> Json:
         """Create a policy, and return when it is in force."""
@@ -249,9 +258,7 @@ class Cloud:
         token = self.token_file.read_text().strip()
         return GuestShell(vm=vm["name"], url=url, token=token, timeout_seconds=timeout_seconds)
 
-    def _await(
-        self, there: Callable[[], bool], otherwise: str, *, timeout_seconds: float = _READY_SECONDS
-    ) -> None:
+    def _await(self, there: Callable[[], bool], otherwise: str, *, timeout_seconds: float = _READY_SECONDS) -> None:
         deadline = time.monotonic() + timeout_seconds
         while not there():
             if time.monotonic() > deadline:

@@ -7,7 +7,6 @@ for itself.
 from __future__ import annotations
 
 import os
-import os
 import select
 import subprocess
 import time

@@ -17,7 +17,7 @@ from rich.table import Table
 from ringfence.errors import RingfenceError
 from ringfence.lab.guest_shell import GuestShell
 from ringfence.lab.joined import Cloud
-from ringfence.lab.probes import ECHO_PORT, OTHER_PORT, HeldConnection, PingRun, ping, tcp_echoes
+from ringfence.lab.probes import ECHO_PORT, OTHER_PORT, HeldConnection, PingRun, know_neighbour, ping, tcp_echoes
 
 Json = dict[str, Any]
 
@@ -147,6 +147,7 @@ def moved(story: Story) -> Json:
         story.shells("red-2", "blue-1") as (friend, stranger),
         story.cloud.capture([source, target], f"src {blue} and dst {red}") as leaks,
     ):
+        know_neighbour(stranger, story.vms["red-1"])
         allowed = PingRun(friend, red, per_second=100, seconds=180, name="allowed")
         denied = PingRun(stranger, red, per_second=1000, seconds=180, name="denied")
         operation = story.cloud.done(client.create(f"/v1/vms/{story.vms['red-1']['id']}/move"))
@@ -255,12 +256,20 @@ def verified(story: Story) -> Json:
 
 
 def _denied_both_ways(story: Story, red: GuestShell, blue: GuestShell) -> Json:
-    to_red, to_blue = ping(blue, story.address("red-1")), ping(red, story.address("blue-1"))
+    """Ping and TCP from each to the other, at the same time, each knowing the other's MAC."""
+
+    def tried(from_shell: GuestShell, name: str) -> tuple[bool, bool]:
+        know_neighbour(from_shell, story.vms[name])
+        pinged = ping(from_shell, story.address(name))
+        return pinged.sent > 0 and pinged.received == 0, not tcp_echoes(from_shell, story.address(name))
+
+    with ThreadPoolExecutor(2) as pool:
+        to_red, to_blue = pool.submit(tried, blue, "red-1"), pool.submit(tried, red, "blue-1")
     return {
-        "seen_blue_to_red_denied": to_red.sent > 0 and to_red.received == 0,
-        "seen_red_to_blue_denied": to_blue.sent > 0 and to_blue.received == 0,
-        "seen_blue_tcp_red_denied": not tcp_echoes(blue, story.address("red-1")),
-        "seen_red_tcp_blue_denied": not tcp_echoes(red, story.address("blue-1")),
+        "seen_blue_to_red_denied": to_red.result()[0],
+        "seen_red_to_blue_denied": to_blue.result()[0],
+        "seen_blue_tcp_red_denied": to_red.result()[1],
+        "seen_red_tcp_blue_denied": to_blue.result()[1],
     }
 
 

@@ -7,6 +7,7 @@ expected of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ringfence.lab.guest_shell import GuestShell
 
@@ -16,7 +17,7 @@ OTHER_PORT = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinged:
-    """Echo requests sent, answers received, and the longest time between two answers, in seconds (0 of fewer than 2)."""
+    """Echo requests sent, answers received, and the longest time between two answers in seconds (0 of fewer than 2)."""
 
     sent: int
     received: int
@@ -33,6 +34,12 @@ def tcp_echoes(shell: GuestShell, address: str, port: int = ECHO_PORT) -> bool:
     """Open a TCP connection, send a word, and tell whether the same word came back."""
     said = shell.run(f"echo ringfence | timeout 4 nc -w 2 {address} {port} 2>/dev/null | head -n 1", timeout_seconds=20)
     return said.text.strip() == "ringfence"
+
+
+def know_neighbour(shell: GuestShell, vm: dict[str, Any]) -> None:
+    """Tell a guest another one's MAC: one to whom ARP is denied as well would otherwise send nothing to be denied."""
+    port = vm["ports"][0]
+    shell.run(f"ip neigh replace {port['address']} lladdr {port['mac']} dev eth0 nud permanent")
 
 
 class HeldConnection:
@@ -67,15 +74,16 @@ class PingRun:
         self._shell = shell
         self._log = f"/tmp/ping-{name}"
         shell.run(
-            f"/usr/bin/ping -n -D -i {1 / per_second:g} -w {seconds} {address} >{self._log} 2>&1 & echo $! >{self._log}.pid"
+            f"/usr/bin/ping -n -D -i {1 / per_second:g} -w {seconds} {address} >{self._log} 2>&1 &"
+            f" echo $! >{self._log}.pid"
         )
 
-    def stop(self) -> Pinged:
-        """End it, and tell what came of it."""
+    def stop(self, shell: GuestShell | None = None) -> Pinged:
+        """End it, and tell what came of it; on another shell of the same guest where the first one is gone."""
+        self._shell = shell or self._shell
         self._shell.run(f"p=$(cat {self._log}.pid); kill -INT $p 2>/dev/null; wait $p")
-        gap = self._shell.run(
-            f"awk -F'[][]' '/icmp_seq/ && /from/ {{ if (p && $2-p > g) g = $2-p; p = $2 }} END {{ print g+0 }}' {self._log}"
-        )
+        longest = "/icmp_seq/ && /from/ { if (p && $2-p > g) g = $2-p; p = $2 } END { print g+0 }"
+        gap = self._shell.run(f"awk -F'[][]' '{longest}' {self._log}")
         tail = self._shell.run(f"tail -n 2 {self._log}")
         pinged = _pinged(tail.text)
         return Pinged(sent=pinged.sent, received=pinged.received, longest_gap_seconds=float(gap.text.strip() or 0))

@@ -1,9 +1,9 @@
 """Promise 1 during a move: nothing denied passes, and what is allowed goes on."""
 
 import pytest
+from tests.lab.tenants import address
 
-from lab.tenants import address
-from ringfence.lab.probes import HeldConnection, PingRun, ping
+from ringfence.lab.probes import HeldConnection, PingRun, know_neighbour, ping
 
 pytestmark = pytest.mark.lab
 
@@ -19,6 +19,7 @@ def test_a_live_move_lets_nothing_denied_pass_and_keeps_an_open_connection(tenan
     held = HeldConnection(shell, address(mover))
     assert held.echoes("before")
     expression = f"src {address(stranger)} and dst {address(mover)}"
+    know_neighbour(denied_shell, mover)
     with tenants.cloud.capture([source, friend["host"]], expression) as leaks:
         allowed = PingRun(shell, address(mover), per_second=50, seconds=90, name="allowed")
         denied = PingRun(denied_shell, address(mover), per_second=500, seconds=90, name="denied")

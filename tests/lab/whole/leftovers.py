@@ -1,4 +1,4 @@
-"""What must be nowhere after an operation: looked for on every host, in OVN and in the store, past the product's own word."""
+"""What must be nowhere after an operation: looked for on every host, in OVN and in the store, not asked of the product."""
 
 VIRSH = ["virsh", "-c", "qemu:///system"]
 

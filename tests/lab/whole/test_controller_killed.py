@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
+from tests.lab.whole.leftovers import check_nothing_left, check_verified
 
-from lab.whole.leftovers import check_nothing_left, check_verified
 from ringfence.client.connection import ControllerUnreachable
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]

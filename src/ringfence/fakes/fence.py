@@ -17,8 +17,8 @@ from ringfence.model.networks import FenceLate
 class FakeFence:
     """Implements `ports.Fence`. Hosts follow the northbound at once, but for those in `late`, which keep what they had.
 
-    `failures` are raised by the next calls of `apply`, one each, before anything is changed; `failures_after` when it is
-    changed already, and only the answer is lost.
+    `failures` are raised by the next calls of `apply`, one each, before anything is changed; `failures_after` when
+    it is changed already, and only the answer is lost.
     """
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ def build(out: Path) -> Path:
         newest = max(int(f.stat().st_mtime) for f in (*HERE.rglob("*"), *SOURCE.rglob("*.py")))
         unfinished = package.with_suffix(".unfinished")
         subprocess.run(
-            ["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(root), str(unfinished)],
+            ["dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(root), str(unfinished)],  # noqa: S607
             check=True,
             stdout=subprocess.DEVNULL,
             env=os.environ | {"SOURCE_DATE_EPOCH": str(newest)},
@@ -105,4 +105,4 @@ def _put(source: Path, target: Path, mode: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: build_deb.py OUTDIR")
-    print(build(Path(sys.argv[1])))
+    print(build(Path(sys.argv[1])))  # noqa: T201

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001
 """Starts the packaged agent from its own folder."""
 
 import sys

@@ -50,18 +50,22 @@ class LoneController:
         context.load_verify_locations(cadata=_pem(self.ca))
         folder.mkdir(parents=True, exist_ok=True)
         chain = folder / "controller.pem"
-        chain.write_text(_key_pem(key) + _pem(own))
+        chain.write_text(key_pem(key) + _pem(own))
         context.load_cert_chain(chain)
         outer = self
 
         class Handler(_Handler):
             controller = outer
 
-        self.server = ThreadingHTTPServer((address, 0), Handler)
+        self.server = _QuietServer((address, 0), Handler)
         self.server.daemon_threads = True
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://{address}:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def ca_pem(self) -> str:
+        return _pem(self.ca)
 
     def close(self) -> None:
         self.server.shutdown()
@@ -137,6 +141,11 @@ class LoneController:
             ca_certificate=_pem(self.ca),
             southbound=self.southbound,
         )
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up in the middle is what some tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -224,7 +233,7 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()

@@ -105,6 +105,12 @@ def reconcile(present: Sequence[Member], every_domain: set[str], *, now: float, 
     if they should not be together: the next start is then refused.
     """
     with _locked(folder):
+        for file in folder.glob("*.json"):
+            with contextlib.suppress(NotAdmittedError):
+                _read(file)
+                continue
+            # What runs is written anew below; what was on its way starts anew, and is judged anew.
+            file.unlink()
         known = {member.vm_id: member for member in _members(folder)}
         for vm_id, member in known.items():
             file = folder / f"{vm_id}.json"
@@ -147,12 +153,16 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _members(folder: Path) -> list[Member]:
-    found = []
-    for file in sorted(folder.glob("*.json")):
-        # SAFETY: an entry that cannot be read raises, and whoever wants to start is refused.
+    return [_read(file) for file in sorted(folder.glob("*.json"))]
+
+
+def _read(file: Path) -> Member:
+    """Read an entry. One that cannot be read raises, and whoever wants to start is refused."""
+    try:
         told = json.loads(file.read_bytes())
-        found.append(Member(**{**told, "mixes_with": tuple(told["mixes_with"])}))
-    return found
+        return Member(**{**told, "mixes_with": tuple(told["mixes_with"])})
+    except (ValueError, KeyError, TypeError):
+        raise NotAdmittedError("", [], f"nobody knows whom {file.name} admitted") from None
 
 
 def _write(folder: Path, member: Member) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from ringfence.agent import accelerator, company, posture, switch
-from ringfence.agent.admission import check_address, check_vm, check_vm_id
+from ringfence.agent.admission import check_address, check_qcow2_header, check_vm, check_vm_id
 from ringfence.agent.domain_xml import DISK, SEED, domain_name, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
 from ringfence.agent.root_verbs import (
@@ -57,7 +57,6 @@ from ringfence.wire import SeenVm
 
 _MOST_PEERS = 64
 _TIDY_SECONDS = 15.0
-_QCOW2 = struct.Struct(">4sIQI")
 
 
 class Root:
@@ -224,19 +223,6 @@ class Root:
         seconds = min(max(verb.timeout_seconds, 1.0), 24 * 3600.0)
         figures = self._hypervisor.migrate(vm_id, folder, timeout_seconds=seconds) or {}
         return Figures(gone_before=not was_here, **figures)
-
-
-def check_qcow2_header(header: bytes) -> None:
-    """Refuse a disk that refers to other files (docs/interop/qcow2.txt of QEMU: bytes 8 to 20, feature bit 2)."""
-    if len(header) < 80:
-        raise Invalid(field=DISK, why="it is too short for a qcow2 file")
-    magic, version, backing_offset, backing_length = _QCOW2.unpack(header[: _QCOW2.size])
-    if magic != b"QFI\xfb" or version != 3:
-        raise Invalid(field=DISK, why="it is no qcow2 file of version 3")
-    if backing_offset or backing_length:
-        raise Invalid(field=DISK, why="it has a backing file")
-    if int.from_bytes(header[72:80], "big") & 0b100:
-        raise Invalid(field=DISK, why="it keeps its data in another file")
 
 
 def serve(settings: Settings) -> int:

@@ -1,8 +1,8 @@
-"""A real OVN in a throw-away folder, without root: its databases and northd, and hosts with a real switch and ovn-controller.
+"""A real OVN in a throw-away folder, without root: databases and northd, and hosts with a switch and ovn-controller.
 
-The programs are those of the lab's Debian root, started through that root's own loader, so that they run on any machine.
-A host's switch has OVS's userspace datapath with dummy devices: packets are handed to a port as bytes, and what another port
-puts out is read from its capture file.
+The programs are those of the lab's Debian root, started through that root's own loader, so they run on any machine. A
+host's switch has OVS's userspace datapath with dummy devices: packets are handed to a port as bytes, and what another
+port puts out is read from its capture file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ class Programs:
 
     def run(self, program: str, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            self.command(program, *arguments), env=self.environment(), capture_output=True, text=True, timeout=60, check=False
+            self.command(program, *arguments),
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"{program} {' '.join(arguments)}: {done.stderr}{done.stdout}")
@@ -125,7 +130,8 @@ class Central:
         socket = self.folder / f"{name}.sock"
         self.programs.start(
             name, "ovsdb-server", str(self.folder / f"{name}.db"), f"--remote=punix:{socket}", *secure,
-            f"--unixctl={self.folder}/{name}.ctl", "-vconsole:off", "-vsyslog:off", f"--log-file={self.folder}/{name}.log",
+            f"--unixctl={self.folder}/{name}.ctl", "-vconsole:off", "-vsyslog:off",
+            f"--log-file={self.folder}/{name}.log",
             ready=socket,
         )  # fmt: skip
 
@@ -133,7 +139,8 @@ class Central:
         control = self.folder / "northd.ctl"
         self.programs.start(
             "northd", "ovn-northd", f"--ovnnb-db={self.northbound}", f"--ovnsb-db={self.southbound}",
-            f"--unixctl={control}", "-vconsole:off", "-vsyslog:off", f"--log-file={self.folder}/northd.log", ready=control,
+            f"--unixctl={control}", "-vconsole:off", "-vsyslog:off", f"--log-file={self.folder}/northd.log",
+            ready=control,
         )  # fmt: skip
         self.sync()
 
@@ -166,8 +173,8 @@ class SwitchHost:
         self.programs.run("ovsdb-tool", "create", str(here / "conf.db"), str(schema))
         quiet = ("-vconsole:off", "-vsyslog:off")
         self.programs.start(
-            "ovsdb", "ovsdb-server", str(here / "conf.db"), f"--remote=punix:{here}/db.sock", f"--unixctl={here}/db.ctl",
-            *quiet, ready=here / "db.sock",
+            "ovsdb", "ovsdb-server", str(here / "conf.db"), f"--remote=punix:{here}/db.sock",
+            f"--unixctl={here}/db.ctl", *quiet, ready=here / "db.sock",
         )  # fmt: skip
         self.vsctl(
             "--no-wait", "init", "--", "set", "open", ".", f"external-ids:system-id={self.name}",

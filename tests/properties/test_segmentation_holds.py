@@ -49,7 +49,7 @@ def intents(draw: st.DrawFn) -> Intent:
                 zone_id=ZoneId(draw(st.sampled_from(ZONES))),
                 labels=draw(LABELS),
                 ports=(),
-            )  # fmt: skip
+            )
         )
         beside = sum(port.network_id == network.id for port in ports)
         hosts = draw(st.lists(st.sampled_from(["h1", "h2"]).map(HostId), max_size=2, unique=True))
@@ -61,7 +61,7 @@ def intents(draw: st.DrawFn) -> Intent:
                 mac=f"52:54:00:00:00:{number:02x}",
                 address=f"10.0.0.{10 + beside}",
                 hosts=tuple(hosts),
-            )  # fmt: skip
+            )
         )
     policies = []
     for number in range(draw(st.integers(0, 4))):
@@ -76,7 +76,7 @@ def intents(draw: st.DrawFn) -> Intent:
                 target=draw(SELECTORS),
                 protocol=protocol,
                 ports=tuple(chosen),
-            )  # fmt: skip
+            )
         )
     return Intent(
         revision=draw(st.integers(1, 9)),
@@ -93,10 +93,8 @@ def allowed(intent: Intent, source: Port, target: Port, protocol: str, port: int
     return source.network_id == target.network_id and any(
         selects(policy.source, vms[source.vm_id])
         and selects(policy.target, vms[target.vm_id])
-        and (
-            policy.protocol is Protocol.ANY
-            or (policy.protocol == protocol and (not policy.ports or port in policy.ports))
-        )
+        and policy.protocol in (Protocol.ANY, protocol)
+        and (not policy.ports or port in policy.ports)
         for policy in intent.policies
     )
 

@@ -163,8 +163,9 @@ def test_one_more_vm_changes_only_what_is_its_own() -> None:
 def test_whatever_else_is_on_a_switch_is_removed() -> None:
     wanted = compile_fabric(INTENT)
     open_rule = Rule(holder="net", direction=Direction.SENT, priority=9, match="1", verdict="allow")
+    floor = next(rule for rule in wanted.rules if rule.verdict == Verdict.DROP)
     altered = replace(
-        wanted, rules=(wanted.rules - {next(rule for rule in wanted.rules if rule.verdict == Verdict.DROP)}) | {open_rule},
+        wanted, rules=(wanted.rules - {floor}) | {open_rule},
         ports={**wanted.ports, "r1-nic": replace(wanted.ports["r1-nic"], security=(), strays=("enabled",))},
     )  # fmt: skip
     changes = diff_fabric(altered, wanted)

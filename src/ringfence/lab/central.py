@@ -1,7 +1,7 @@
 """OVN's central, and the underlay's bridge, in a host of their own: northbound, southbound, northd.
 
-The northbound listens on a unix socket only, in a folder of the machine where the controller finds it. The southbound listens
-for hosts over TLS, with RBAC, once it has been given keys. Who may do what there is the controller's to say.
+The northbound listens on a unix socket only, in a folder of the machine where the controller finds it. The southbound
+listens for hosts over TLS, with RBAC, once it has been given keys. Who may do what there is the controller's to say.
 """
 
 from __future__ import annotations

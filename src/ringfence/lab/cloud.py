@@ -1,7 +1,7 @@
 """A whole lab: central and hosts, brought up, looked at, and taken away again after whatever happened to it.
 
-The face of `ringfence.lab` for tests, the demo and the command line. Up again repairs; down finds what there is by its mark
-and needs no record. One lock a lab: two commands on one lab wait for one another, two labs do not.
+The face of `ringfence.lab` for tests, the demo and the command line. Up again repairs; down finds what there is by its
+mark and needs no record. One lock a lab: two commands on one lab wait for one another, two labs do not.
 """
 
 from __future__ import annotations

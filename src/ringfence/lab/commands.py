@@ -72,7 +72,7 @@ def run(
     marks: Mapping[str, str] | None = None,
     checked: bool = True,
 ) -> Ran:
-    """Run a command to its end; raises `CommandFailed` if it fails and is `checked`, `CommandLate` if it does not end."""
+    """Run a command to its end; raises `CommandFailed` if it fails and is `checked`, `CommandLate` if it hangs."""
     with subprocess.Popen(
         list(argv),
         stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
-"""One lab host: a hypervisor with OVS and libvirt running, as a Debian 13 machine would have them, on a wire to the underlay.
+"""One lab host: a hypervisor with OVS and libvirt, as a Debian 13 machine would have them, on a wire to the underlay.
 
-It is the same for the agent's host and for what carries OVN's central (`central.py`): both are a `Host`. What differs from
-a real hypervisor is written in `_LIBVIRT_CONFIGURATION` and `_QEMU_CONFIGURATION`.
+It is the same for the agent's host and for what carries OVN's central (`central.py`): both are a `Host`. What differs
+from a real hypervisor is written in `_LIBVIRT_CONFIGURATION` and `_QEMU_CONFIGURATION`.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ class Host:
     def restart_libvirt(self) -> None:
         """Restart libvirtd; domains go on running."""
         if self.runs("/run/libvirtd.pid"):
-            self.run(["sh", "-c", 'pid=$(cat /run/libvirtd.pid); kill "$pid"; tail --pid="$pid" -f /dev/null'])
+            # Again until it is gone: libvirtd forgets a signal that reaches it just after its start.
+            self.run(["sh", "-c", 'pid=$(cat /run/libvirtd.pid); while kill "$pid" 2>/dev/null; do sleep 0.1; done'])
         self.start_libvirt()
 
     def start_ovn_controller(self, *, key: str, certificate: str, ca: str) -> None:

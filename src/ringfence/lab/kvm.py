@@ -1,14 +1,13 @@
 """Does hardware acceleration really work here? /dev/kvm may open, and guests hang under it: only running one tells.
 
-Runs a stock kernel for under a second, as far as its first line. It chooses for the lab's hosts; a real host's agent looks
-for itself.
+Runs a stock kernel for under a second, as far as its first line. It chooses for the lab's hosts; a real host's agent
+looks for itself.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,36 +74,3 @@ def first_words(root: Path, kernel: Path, *, accelerator: str, within_seconds: f
         finally:
             process.kill()
     return said
-
-
-def probe(root: Path, kernel_file: Path, *, accelerator: str, within: float) -> str:
-    """Boot the kernel under QEMU, both taken from the lab's roots; return "" at its first line, else what came instead."""
-    argv = ["qemu-system-x86_64", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "qemu64"]
-    argv += ["-machine", "pc", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    argv += ["-serial", "stdio", "-kernel", f"/mnt/{kernel_file.name}"]
-    argv += ["-append", "earlyprintk=ttyS0 console=ttyS0 panic=-1"]
-    # The mounts are made in a namespace of this process alone, and end with it.
-    script = 'mount --bind /dev "$1/dev"; mount --bind "$2" "$1/mnt"; root=$1; shift 2; exec chroot "$root" "$@"'
-    inside = ["unshare", "--mount", "--", "sh", "-ec", script, "sh", str(root), str(kernel_file.parent), *argv]
-    deadline = time.monotonic() + within
-    process = commands.open_process(inside, marks={})
-    try:
-        return _await_first_line(process, deadline, within)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _await_first_line(process: subprocess.Popen[bytes], deadline: float, within: float) -> str:
-    assert process.stdout is not None
-    said = b""
-    while (left := deadline - time.monotonic()) > 0:
-        if not select.select([process.stdout], [], [], left)[0]:
-            break
-        chunk = os.read(process.stdout.fileno(), 4096)
-        if not chunk:
-            return f"does not start ({said.decode(errors='replace').strip()[-120:]})"
-        said += chunk
-        if _FIRST_LINE in said:
-            return ""
-    return f"said nothing within {within} s"

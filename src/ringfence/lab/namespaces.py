@@ -54,7 +54,8 @@ def marks(lab: str, host: str) -> dict[str, str]:
 
 def marked() -> list[Marked]:
     """Return every process on the machine that bears a lab's mark."""
-    return [found for entry in os.listdir("/proc") if entry.isdigit() and (found := _mark_of(int(entry)))]
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [found for pid in pids if (found := _mark_of(pid))]
 
 
 def inits(lab: str) -> dict[str, int]:
@@ -105,7 +106,7 @@ def enter_disks(pid: int, argv: Sequence[str]) -> list[str]:
 
 
 def kill(lab: str, host: str | None = None) -> int:
-    """Kill every process of the lab, or of one of its hosts, and wait until they are gone; returns how many there were."""
+    """Kill every process of the lab, or of one of its hosts, and wait until they are gone; returns how many."""
     deadline = time.monotonic() + _DEATH_SECONDS
     killed = 0
     # Again until none is found: one may have been forking while it was looked for.

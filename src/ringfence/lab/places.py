@@ -1,7 +1,7 @@
 """Where the lab keeps things on the machine, and what its names may look like. No effects beyond making folders.
 
-What is built once and kept is under `cache()`. What belongs to one lab is under `/run/ringfence-lab/NAME` (sockets and the
-record of the lab; short, for a socket's path holds 108 characters) and `/var/lib/ringfence-lab/NAME` (the hosts' disks).
+What is built once and kept is under `cache()`. What belongs to one lab is under `/run/ringfence-lab/NAME` (sockets and
+its record; short, for a socket's path holds 108 characters) and `/var/lib/ringfence-lab/NAME` (the hosts' disks).
 """
 
 from __future__ import annotations

@@ -168,14 +168,23 @@ def _floor(network: Network) -> Iterator[Rule]:
     """What holds on every switch, policies or not: everything is denied, but for DHCP to OVN's own server."""
     for direction in Direction:
         yield Rule(holder=network.id, direction=direction, priority=DENY_PRIORITY, match="1", verdict=Verdict.DROP)
-    # OVN answers in the pipeline of the sender and lets its own answer pass; what it does not answer meets the floor of
-    # every other port.
+    # OVN answers in the pipeline of the sender and lets its own answer pass; what it cannot answer, it sends on.
+    everyone = "255.255.255.255"
     yield Rule(
         holder=network.id,
         direction=Direction.SENT,
         priority=DHCP_PRIORITY,
-        match=f"udp.src == 68 && udp.dst == 67 && ip4.dst == {{255.255.255.255, {dhcp_server(network)[0]}}}",
+        match=f"udp.src == 68 && udp.dst == 67 && ip4.dst == {{{everyone}, {dhcp_server(network)[0]}}}",
         verdict=Verdict.ALLOW_EACH,
+    )
+    # A policy joins one guest with another. A frame to everyone reaches more than the one its address names, and would
+    # reach those who may call its sender as if it were an answer.
+    yield Rule(
+        holder=network.id,
+        direction=Direction.RECEIVED,
+        priority=DHCP_PRIORITY,
+        match=f"(ip4 && eth.mcast) || ip4.dst == {everyone}",
+        verdict=Verdict.DROP,
     )
 
 

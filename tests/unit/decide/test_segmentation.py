@@ -58,6 +58,7 @@ def test_a_switch_without_policies_denies_everything_but_dhcp_to_its_own_server(
     assert {(rule.direction, rule.match) for rule in fabric.rules if rule.verdict == Verdict.DROP} == {
         (Direction.SENT, "1"),
         (Direction.RECEIVED, "1"),
+        (Direction.RECEIVED, "(ip4 && eth.mcast) || ip4.dst == 255.255.255.255"),
     }
     (open_rule,) = (rule for rule in fabric.rules if rule.verdict != Verdict.DROP)
     assert open_rule.match == "udp.src == 68 && udp.dst == 67 && ip4.dst == {255.255.255.255, 10.1.0.1}"

@@ -69,7 +69,7 @@ def placed(story: Story) -> Json:
     wanted = {"red-1": ("ledger", "red"), "red-2": ("ledger", "red"), "blue-1": ("shop", "blue")}
     # One after the other, so that each placement sees the one before it.
     for name, (project, zone) in wanted.items():
-        asked = {"name": name, "project": project, "zone": zone, "flavor": "tiny", "image": "tiny"}
+        asked: dict[str, Any] = {"name": name, "project": project, "zone": zone, "flavor": "tiny", "image": "tiny"}
         asked |= {"networks": ["overlay"], "labels": {"app": zone}}
         operation = story.cloud.done(client.create("/v1/vms", asked))
         story.vms[name] = client.get(f"/v1/vms/{operation['subject_id']}")
@@ -163,9 +163,9 @@ def moved(story: Story) -> Json:
     downtimes = [move["result"]["downtime_ms"] for move in (operation, back)]
     gap_ms = round(got_through.longest_gap_seconds * 1000)
     story.console.print(
-        f"red-1 moved from {source} to {vm['host']} and back: longest gap of a 100 Hz ping [bold]{gap_ms} ms[/], QEMU's own"
-        f" downtimes {downtimes[0]} and {downtimes[1]} ms; {kept_out.sent} denied pings sent, {kept_out.received} answered,"
-        f" {leaks.count} seen at the hosts"
+        f"red-1 moved from {source} to {vm['host']} and back: longest gap of a 100 Hz ping [bold]{gap_ms} ms[/],"
+        f" QEMU's own downtimes {downtimes[0]} and {downtimes[1]} ms; {kept_out.sent} denied pings sent,"
+        f" {kept_out.received} answered, {leaks.count} seen at the hosts"
     )
     return {
         "seen_moved": vm["host"] != source and home == source,

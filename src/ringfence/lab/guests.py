@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ringfence.lab import disk_images, places, rootfs, tiny_guest
+from ringfence.lab import debian_guest, disk_images, places, rootfs, tiny_guest
 from ringfence.lab.rootfs import Tell
 
-Build = Callable[[Path, Path, Path], None]
+Build = Callable[[Path, Path, Path, Tell], None]
+_FOLDER = Path(__file__).parent
+_SHARED = (Path(disk_images.__file__), Path(rootfs.__file__))
+"""What every image is made by."""
 
 
 def tiny(tell: Tell) -> Path:
     """Return the tiny guest's disk, a qcow2 file, building it if it is not cached."""
-    return _image("tiny", rootfs.builder_recipe(), tiny_guest.build, tell)
+    sources = [*_FOLDER.glob("tiny/*"), Path(tiny_guest.__file__)]
+    return _image("tiny", [rootfs.builder_recipe()], sources, tiny_guest.build, tell)
+
+
+def debian(tell: Tell) -> Path:
+    """Return the Debian guest's disk, a qcow2 file, building it if it is not cached: that takes minutes."""
+    recipes = [rootfs.builder_recipe(), debian_guest.RECIPE]
+    return _image("debian", recipes, [Path(debian_guest.__file__)], debian_guest.build, tell)
 
 
 def digest(file: Path) -> str:
@@ -25,19 +35,24 @@ def digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _image(name: str, recipe: rootfs.Recipe, build: Build, tell: Tell) -> Path:
-    builder = rootfs.root(recipe, tell)
-    made_of = hashlib.sha256(recipe.digest.encode())
-    # The image changes with the code and the files that make it, and with nothing else.
-    for file in sorted([*Path(__file__).parent.glob("tiny/*"), Path(disk_images.__file__), Path(tiny_guest.__file__)]):
-        made_of.update(file.read_bytes())
-    path = places.cache() / f"{name}-{made_of.hexdigest()[:16]}.qcow2"
+def made_of(recipes: Sequence[rootfs.Recipe], sources: Iterable[Path]) -> str:
+    """Give the key an image is cached under: it changes with the packages and files that make it, and nothing else."""
+    told = hashlib.sha256("".join(recipe.digest for recipe in recipes).encode())
+    for file in sorted([*sources, *_SHARED]):
+        content = file.read_bytes()
+        told.update(f"{file.name} {len(content)} ".encode() + content)
+    return told.hexdigest()[:16]
+
+
+def _image(name: str, recipes: Sequence[rootfs.Recipe], sources: Iterable[Path], build: Build, tell: Tell) -> Path:
+    path = places.cache() / f"{name}-{made_of(recipes, sources)}.qcow2"
     if not path.exists():
+        builder = rootfs.root(recipes[0], tell)
         with rootfs.building(path) as partial:
             if partial is not None:
                 tell(f"building the guest image {path.name}, once")
                 with TemporaryDirectory(dir=places.cache()) as work:
-                    build(builder, Path(work), partial)
+                    build(builder, Path(work), partial, tell)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Root file systems made of Debian 13's packages by mmdebstrap: built once, cached by what they are made of, never changed.
+"""Root file systems of Debian 13's packages, by mmdebstrap: built once, cached by what they are made of, never changed.
 
 A cached root is a folder that hosts lay their overlays over. Nothing runs in it here.
 """
@@ -67,11 +67,16 @@ def root(recipe: Recipe, tell: Tell) -> Path:
     with building(recipe.path) as partial:
         if partial is not None:
             tell(f"building {recipe.path.name} from Debian {SUITE}'s packages, once")
-            argv = ["mmdebstrap", f"--variant={recipe.variant}", f"--include={','.join(recipe.packages)}"]
-            argv += ["--aptopt=APT::Install-Recommends false", "--format=directory", "--skip=output/dev"]
-            run_told([*argv, SUITE, str(partial)], timeout_seconds=_BUILD_SECONDS, tell=tell)
-            _link_merged_folders(partial)
+            make(recipe, partial, tell)
     return recipe.path
+
+
+def make(recipe: Recipe, folder: Path, tell: Tell) -> None:
+    """Make a root of the recipe in a folder that is not there yet; the caller keeps or changes it."""
+    argv = ["mmdebstrap", f"--variant={recipe.variant}", f"--include={','.join(recipe.packages)}"]
+    argv += ["--aptopt=APT::Install-Recommends false", "--format=directory", "--skip=output/dev"]
+    run_told([*argv, SUITE, str(folder)], timeout_seconds=_BUILD_SECONDS, tell=tell)
+    _link_merged_folders(folder)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from ringfence.lab import disk_images
+from ringfence.lab.rootfs import Tell
 
 _FILES = Path(__file__).with_name("tiny")
 _MODULES = (
@@ -30,7 +31,7 @@ LABEL tiny
 """
 
 
-def build(builder: Path, work: Path, out: Path) -> None:
+def build(builder: Path, work: Path, out: Path, _tell: Tell) -> None:
     """Build the disk as a qcow2 file at `out`, with `work` as a scratch folder."""
     initrd = _initrd(builder, work)
     kernel = work / "vmlinuz"

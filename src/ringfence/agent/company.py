@@ -273,11 +273,11 @@ def main() -> int:
     try:
         hook(sys.argv[1:], sys.stdin.read(_LONGEST))
     except NotAdmittedError as refused:
-        sys.stderr.write(f"{refused.why} {refused.line()}\n")
+        sys.stderr.write(f"zone-forbids: {refused.why} {refused.line()}\n")
         return 1
     except Exception as error:  # noqa: BLE001  (fails closed: an error in the guard admits nobody)
         failed = NotAdmittedError("", [], f"the guard itself failed: {type(error).__name__}: {error}"[:300])
-        sys.stderr.write(f"{failed.why} {failed.line()}\n")
+        sys.stderr.write(f"zone-forbids: {failed.why} {failed.line()}\n")
         return 1
     return 0
 

@@ -47,7 +47,10 @@ def domain_xml(spec: VmSpec, accelerator: str, *, folder: str, bridge: str, user
     _text(domain, "on_crash", "destroy")
     domain.append(_devices(spec, PurePosixPath(folder), bridge, userspace_datapath))
     ET.indent(domain)
-    return ET.tostring(domain, encoding="unicode") + "\n"
+    # Declared where it is used, as libvirt's own documents do: ElementTree declares it on the root.
+    declaration = f' xmlns:rf="{NAMESPACE}"'
+    text = ET.tostring(domain, encoding="unicode").replace(declaration, "", 1)
+    return text.replace("<rf:vm", f"<rf:vm{declaration}", 1) + "\n"
 
 
 def _metadata(spec: VmSpec) -> ET.Element:

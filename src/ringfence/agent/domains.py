@@ -21,16 +21,8 @@ from ringfence.model.hosts import HostToolFailed, MoveFailed
 from ringfence.model.zones import ZoneForbids
 from ringfence.wire import SeenVm
 
-_STATES = {
-    libvirt.VIR_DOMAIN_NOSTATE: "nostate",
-    libvirt.VIR_DOMAIN_RUNNING: "running",
-    libvirt.VIR_DOMAIN_BLOCKED: "running",
-    libvirt.VIR_DOMAIN_PAUSED: "paused",
-    libvirt.VIR_DOMAIN_SHUTDOWN: "shutdown",
-    libvirt.VIR_DOMAIN_SHUTOFF: "shutoff",
-    libvirt.VIR_DOMAIN_CRASHED: "crashed",
-    libvirt.VIR_DOMAIN_PMSUSPENDED: "suspended",
-}
+_STATES = ("nostate", "running", "running", "paused", "shutdown", "shutoff", "crashed", "suspended")
+"""By libvirt's virDomainState; "blocked" is a running guest that waits."""
 _POLL_SECONDS = 0.1
 
 
@@ -80,7 +72,7 @@ class LibvirtHypervisor:
         if domain is None:
             return "absent"
         try:
-            return _STATES.get(domain.state()[0], "unknown")
+            return _state(domain)
         except libvirt.libvirtError:
             return "absent"
 
@@ -174,9 +166,9 @@ class LibvirtHypervisor:
             domain.migrateToURI3(f"qemu+unix:///system?socket={folder}/control", parameters, flags)
         except libvirt.libvirtError as error:
             refusal = company.read_refusal(str(error))
-            if refusal is not None:
+            if refusal is not None and refusal.beside:
                 raise ZoneForbids(zone=refusal.zone, host="of the move's end", beside=refusal.beside) from None
-            raise MoveFailed(vm_id=vm_id, why=str(error)[:500]) from None
+            raise MoveFailed(vm_id=vm_id, why=refusal.why if refusal else str(error)[:500]) from None
         finally:
             late.cancel()
         with self._changed:
@@ -241,13 +233,15 @@ class LibvirtHypervisor:
 
     def _translated(self, error: Any) -> Exception:
         refusal = company.read_refusal(str(error))
-        if refusal is not None:
+        if refusal is not None and refusal.beside:
             return ZoneForbids(zone=refusal.zone, host=self._host, beside=refusal.beside)
+        if refusal is not None:
+            return HostToolFailed(tool="the host's guard", why=refusal.why)
         return HostToolFailed(tool="libvirt", why=str(error)[:1000])
 
 
 def _seen(domain: Any) -> tuple[SeenVm, company.Member | None]:
-    state = _STATES.get(domain.state()[0], "unknown")
+    state = _state(domain)
     try:
         member = company.member_of(domain.XMLDesc())
     except company.NotAdmittedError:
@@ -261,6 +255,11 @@ def _seen(domain: Any) -> tuple[SeenVm, company.Member | None]:
         mixes_with=member.mixes_with,
     )
     return seen, member
+
+
+def _state(domain: Any) -> str:
+    number = domain.state()[0]
+    return _STATES[number] if 0 <= number < len(_STATES) else "unknown"
 
 
 def _has_job(domain: Any) -> bool:

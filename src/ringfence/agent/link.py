@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from ringfence import __version__
-from ringfence.agent import posture
+from ringfence.agent import crash, posture
 from ringfence.agent.ask_root import RootPart
 from ringfence.agent.console import Consoles
 from ringfence.agent.dial import Controller, client_tls
@@ -136,6 +136,8 @@ class Work:
                     return
 
     def _do(self, command: Command) -> Answer:
+        point = command.verb.__struct_config__.tag
+        crash.point(f"{point}/begun")
         known = self._journal.answer(command.key)
         if known is not None:
             return Answer(command_id=command.id, result=known.result, error=known.error)
@@ -146,7 +148,9 @@ class Work:
         except Exception as error:  # noqa: BLE001  (a bug is answered: the operation must not wait for ever)
             traceback.print_exc()
             answer = Answer(command_id=command.id, error=HostToolFailed(tool="the agent", why=repr(error)).record())
+        crash.point(f"{point}/done")
         self._journal.keep(command.key, answer)
+        crash.point(f"{point}/kept")
         return answer
 
 

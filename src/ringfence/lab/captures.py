@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from ringfence.lab.commands import Running
 from ringfence.lab.hosts import Host
 
 _STOP_SECONDS = 15
@@ -23,7 +23,7 @@ class Capture:
     def __init__(self, hosts: Sequence[Host], expression: str) -> None:
         self._hosts = hosts
         self._expression = expression
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Running] = []
         self.count = 0
         self.worked = False
 

@@ -18,6 +18,8 @@ from typing import IO
 
 from ringfence.errors import Unfinished
 
+Running = subprocess.Popen[bytes]
+"""A process that someone reads from; others name its type by this."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TOLD_CHARACTERS = 1500
 
@@ -155,7 +157,7 @@ def start(
     return process.pid
 
 
-def open_process(argv: Sequence[str], *, marks: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def open_process(argv: Sequence[str], *, marks: Mapping[str, str]) -> Running:
     """Start a process whose output the caller reads from `stdout` as it comes; the caller ends it."""
     return subprocess.Popen(
         list(argv),
@@ -198,7 +200,7 @@ class _Lines:
         return line.decode(errors="replace").rstrip("\r")
 
 
-def _kill_session(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def _kill_session(process: subprocess.Popen[str] | Running) -> None:
     # SAFETY: start_new_session made the process the leader of a group that holds only its own children.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

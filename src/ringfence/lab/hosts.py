@@ -6,7 +6,6 @@ from a real hypervisor is written in `_LIBVIRT_CONFIGURATION` and `_QEMU_CONFIGU
 
 from __future__ import annotations
 
-import subprocess
 import time
 import uuid
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from ringfence.errors import Unreachable
 from ringfence.lab import commands, namespaces
 from ringfence.lab.addresses import Underlay
-from ringfence.lab.commands import Ran
+from ringfence.lab.commands import Ran, Running
 from ringfence.lab.places import Places
 
 UNDERLAY_MTU = 9000
@@ -93,7 +92,7 @@ class Host:
         script = 'log=$1; shift; exec setsid -f "$@" >>"$log" 2>&1 </dev/null'
         self.run(["sh", "-c", script, "sh", log, *argv])
 
-    def open(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    def open(self, argv: Sequence[str]) -> Running:
         """Start a command in the host whose output the caller reads as it comes; the caller ends it."""
         return commands.open_process(namespaces.enter(self.pid, argv), marks=self.marks)
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -23,9 +24,10 @@ import ovs.poller
 import ovs.stream
 from ovs.db.idl import Transaction
 
-from ringfence.adapters.northbound_rows import COLUMNS, Rows, write_changes
+from ringfence.adapters.northbound_rows import COLUMNS, OURS, Rows, write_changes
 from ringfence.decide.fabric import Fabric
 from ringfence.decide.fabric_changes import diff_fabric
+from ringfence.decide.segmentation import HOST_TAGS
 from ringfence.model.names import HostId
 from ringfence.model.networks import FenceLate, FenceUnreachable, FenceUnsound
 
@@ -234,8 +236,11 @@ class OvsdbLink:
 SOUTHBOUND_COLUMNS = {
     "Chassis": ("name",),
     "Chassis_Private": ("name", "nb_cfg"),
-    "Port_Binding": ("logical_port", "chassis", "additional_chassis"),
+    "Port_Binding": ("logical_port", "chassis", "additional_chassis", "encap", "up", "external_ids"),
+    "Encap": ("chassis_name",),
 }
+WAITS_SECONDS = (0.1, 0.9, 4.0)
+"""When a wait looks for bindings that keep a host from following, before it waits to its end."""
 
 
 class OvnFence:
@@ -291,10 +296,14 @@ class OvnFence:
             missing.difference_update(row.name for row in rows if row.nb_cfg >= number)
             return None if missing else True
 
-        try:
-            self._south.ask(follow, timeout_seconds=max(deadline - monotonic(), 0))
-        except TimeoutError:
-            raise FenceLate(hosts=sorted(missing), timeout_seconds=timeout_seconds) from None
+        for turn, seconds in enumerate((*WAITS_SECONDS, timeout_seconds)):
+            with contextlib.suppress(TimeoutError):
+                self._south.ask(follow, timeout_seconds=max(min(seconds, deadline - monotonic()), 0))
+                return
+            if monotonic() >= deadline:
+                break
+            self._ask(self._south, partial(_release, handing_over=turn > 0, deadline=deadline))
+        raise FenceLate(hosts=sorted(missing), timeout_seconds=timeout_seconds)
 
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:
         """Tell which hosts have the port bound; the first is the one that sends and receives."""
@@ -313,6 +322,28 @@ class OvnFence:
             return link.ask(job, timeout_seconds=self._patience_seconds)
         except TimeoutError:
             raise link.unreachable() from None
+
+
+def _release(link: OvsdbLink, *, handing_over: bool, deadline: float) -> bool:
+    """Take bindings from hosts that may no longer hold them.
+
+    The role `ringfence-host` refuses such a host the release as well, and its switch tries the same transaction for ever,
+    with all else in it. A port that another host is to take over is left to that host, unless `handing_over`.
+    """
+
+    def build(_: object) -> bool:
+        for row in link.idl.tables["Port_Binding"].rows.values():
+            if OURS not in row.external_ids:
+                continue
+            entitled = {row.external_ids[tag] for tag in HOST_TAGS if tag in row.external_ids}
+            for chassis in row.additional_chassis:
+                if chassis.name not in entitled:
+                    row.delvalue("additional_chassis", chassis)
+            if row.chassis and row.chassis[0].name not in entitled and (handing_over or not entitled):
+                row.chassis, row.encap, row.up = [], [], [False]
+        return True
+
+    return link.transact(build, deadline=deadline)
 
 
 def _put(idl: Any, transaction: Any, wanted: Fabric) -> tuple[str, ...] | None:

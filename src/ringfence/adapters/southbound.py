@@ -1,7 +1,8 @@
 """The southbound's role for hosts: each may bind only the ports that the northbound gives it.
 
-OVN's stock role lets a host take another host's ports. Ours is a copy of it with one difference: a Port_Binding may be
-changed only by a host that its external ids name, and those come from the northbound, where no host writes. It is a
+OVN's stock role lets a host take another host's ports, and write what the whole cloud goes by: MAC bindings, forwarding
+tables, multicast groups. In ours, a Port_Binding may be changed only by a host that its external ids name, and those
+come from the northbound, where no host writes; of the rest, a host may write its own chassis and nothing else. It is a
 role of its own because northd makes the stock one anew. Opening the listener is the deployment's business.
 """
 
@@ -17,6 +18,9 @@ from ringfence.decide.segmentation import HOST_TAGS
 ROLE = "ringfence-host"
 _STOCK = "ovn-controller"
 _PORTS = "Port_Binding"
+_OWN = ("Chassis", "Chassis_Private", "Encap")
+"""What a host writes about itself, each row guarded by its name in the stock role. What is left out belongs to features
+the fabric does not use: routers, ports of unknown addresses, IGMP snooping, BFD, load balancers."""
 _MAY_CHANGE = ("additional_chassis", "additional_encap", "chassis", "encap", "options", "up", "virtual_parent")
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "RBAC_Role": ("name", "permissions"),
@@ -27,7 +31,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 def bootstrap_southbound(remote: str, *, tls: TlsFiles | None = None, timeout_seconds: float = 30) -> None:
     """Have the role in the southbound as it should be; again is no error.
 
-    Waits until northd has made the stock role it is copied from. Raises `FenceUnreachable`.
+    Waits until northd has made the stock role it is taken from. Raises `FenceUnreachable`.
     """
     link = OvsdbLink(remote, "OVN_Southbound", _COLUMNS, tls)
     try:
@@ -40,7 +44,7 @@ def bootstrap_southbound(remote: str, *, tls: TlsFiles | None = None, timeout_se
 
 def _bootstrap(link: OvsdbLink, deadline: float) -> bool | None:
     roles = {row.name: row for row in link.idl.tables["RBAC_Role"].rows.values()}
-    if _STOCK not in roles or _PORTS not in roles[_STOCK].permissions:
+    if _STOCK not in roles or not {_PORTS, *_OWN} <= roles[_STOCK].permissions.keys():
         return None
     link.transact(lambda transaction: _write_role(link.idl, transaction), deadline=deadline)
     return True
@@ -61,4 +65,5 @@ def _write_role(idl: Any, transaction: Any) -> None:
     ports.authorization = [f"external_ids:{tag}" for tag in HOST_TAGS]
     ports.insert_delete = False
     ports.update = sorted(_MAY_CHANGE)
-    role.permissions = {**roles[_STOCK].permissions, _PORTS: ports}
+    stock = roles[_STOCK].permissions
+    role.permissions = {**{table: stock[table] for table in _OWN}, _PORTS: ports}

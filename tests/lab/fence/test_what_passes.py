@@ -14,6 +14,7 @@ RED, BLUE = {"zone": "red"}, {"zone": "blue"}
 def test_two_vms_of_one_zone_reach_each_other_across_hosts_only_once_a_policy_allows_it(tenants):
     one, other = tenants.pair()
     shell = tenants.shell(one)
+    tenants.shell(other)
     assert ping(shell, address(other)).received == 0
     assert not tcp_echoes(shell, address(other))
     tenants.policy(RED, RED)
@@ -24,6 +25,7 @@ def test_two_vms_of_one_zone_reach_each_other_across_hosts_only_once_a_policy_al
 def test_a_guest_that_knows_a_strangers_mac_does_not_reach_it_either(tenants):
     red, blue = tenants.all_vms([{"zone": "red"}, {"zone": "blue"}])
     shell = tenants.shell(blue)
+    tenants.shell(red)
     know_neighbour(shell, red)
     expression = f"src {address(blue)} and dst {address(red)}"
     with (
@@ -66,6 +68,7 @@ def test_policy_follows_a_label_that_is_given_and_taken_away(tenants):
     red, blue = tenants.all_vms([{"zone": "red"}, {"zone": "blue"}])
     tenants.policy(BLUE, {"zone": "red", "labels": {"open": "yes"}}, "icmp")
     shell = tenants.shell(blue)
+    tenants.shell(red)
     assert ping(shell, address(red)).received == 0
     tenants.cloud.finish(tenants.cloud.client.change(f"/v1/vms/{red['id']}", {"labels": {"open": "yes"}}))
     assert ping(shell, address(red)).received > 0
@@ -78,6 +81,7 @@ def test_a_guest_that_lies_about_who_it_is_reaches_nobody(tenants, lie):
     one, other = tenants.pair()
     tenants.policy(RED, RED)
     shell = tenants.shell(one)
+    tenants.shell(other)
     assert ping(shell, address(other)).received > 0
     if lie == "mac":
         shell.run("ip link set eth0 down; ip link set eth0 address 52:54:00:de:ad:01; ip link set eth0 up")

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 import ringfence
-from ringfence.cli.main import NOUNS, app
+from ringfence.cli.main import app
 from ringfence.errors import RingfenceError, known_errors
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -42,7 +42,7 @@ def cli_page() -> str:
         "controller is out of reach. Results go to standard output, progress and errors to standard error.",
         "`ringfence --install-completion` makes the shell complete commands, options and the names of things.",
     ]
-    for noun in NOUNS:
+    for noun in root.list_commands(context):
         command = root.get_command(context, noun)
         if hasattr(command, "list_commands"):
             lines += ["", f"## {noun}", "", command.help or ""]

@@ -14,7 +14,7 @@ class Holdings:
     """Everything found of one lab. Empty is falsy."""
 
     processes: frozenset[int]
-    in_its_namespaces: frozenset[int]
+    in_its_namespaces: frozenset[str]
     mounts: frozenset[str]
     interfaces: frozenset[str]
     loops: frozenset[str]
@@ -38,7 +38,9 @@ def holdings(lab, its_namespaces=frozenset()):
     paths = (f"{places.disk}/", f"{places.run}/")
     return Holdings(
         processes=frozenset(found.pid for found in namespaces.marked() if found.lab == lab),
-        in_its_namespaces=frozenset(pid for pid in pids if _numbers(pid) & its_namespaces),
+        in_its_namespaces=frozenset(
+            f"{pid}: {_read(f'/proc/{pid}/cmdline')}" for pid in pids if _lives(pid) and _numbers(pid) & its_namespaces
+        ),
         mounts=frozenset(
             line
             for pid in pids
@@ -63,6 +65,11 @@ def _numbers(pid):
         except OSError:
             continue
     return frozenset(found)
+
+
+def _lives(pid):
+    """A zombie holds nothing but its number, until its parent asks for it."""
+    return "State:\tZ" not in (status := _read(f"/proc/{pid}/status")) and bool(status)
 
 
 def _read(path):

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,16 @@ from typing import Any
 RESULTS = Path("build/bench")
 
 
+class Unmeasured(Exception):
+    """The figure could not be measured, and why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """Medians of ours and of the reference, measured alternately. `spread` is [smallest, largest] of ours."""
+    """Ours and the reference, measured alternately: medians, or what `unit` says.
+
+    `spread` is [smallest, largest] of ours.
+    """
 
     name: str
     ours: float
@@ -32,7 +39,7 @@ class Figure:
         """Ours over the reference; None where the reference is zero."""
         return round(self.ours / self.reference, 3) if self.reference else None
 
-    def line(self) -> str:
+    def line(self) -> str:  # the signs are those of the tables of figures
         ratio = f"{self.ratio} ×" if self.ratio is not None else "–"
         low, high = self.spread
         return (
@@ -55,16 +62,22 @@ def figure(
     reference_is: str,
     unit: str,
     digits: int = 1,
+    middle: Callable[[Sequence[float]], float] = statistics.median,
     **at: Any,
 ) -> Figure:
-    """Build a figure from its runs; `at` tells the sizes it was measured at."""
+    """Build a figure from its runs; `middle` makes one number of them, `at` tells the sizes it was measured at."""
     return Figure(
         name=name,
-        ours=round(statistics.median(ours), digits),
-        reference=round(statistics.median(reference), digits),
+        ours=round(middle(ours), digits),
+        reference=round(middle(reference), digits),
         reference_is=reference_is,
         unit=unit,
         runs=len(ours),
         spread=(round(min(ours), digits), round(max(ours), digits)),
-        at={"cpus": os.cpu_count(), "kernel": platform.release(), **at},
+        at={
+            "cpus": os.cpu_count(),
+            "load_over_5_minutes": round(os.getloadavg()[1], 1),
+            "kernel": platform.release(),
+            **at,
+        },
     )

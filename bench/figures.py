@@ -39,11 +39,11 @@ class Figure:
         """Ours over the reference; None where the reference is zero."""
         return round(self.ours / self.reference, 3) if self.reference else None
 
-    def line(self) -> str:  # the signs are those of the tables of figures
-        ratio = f"{self.ratio} ×" if self.ratio is not None else "–"
+    def line(self) -> str:
+        ratio = f"{self.ratio} ×" if self.ratio is not None else "–"  # noqa: RUF001
         low, high = self.spread
         return (
-            f"{self.name:14} {self.ours:g} {self.unit} ({low:g}–{high:g}, {self.runs} runs); "
+            f"{self.name:14} {self.ours:g} {self.unit} ({low:g} to {high:g}, {self.runs} runs); "
             f"{self.reference_is}: {self.reference:g}; {ratio}"
         )
 
@@ -66,6 +66,8 @@ def figure(
     **at: Any,
 ) -> Figure:
     """Build a figure from its runs; `middle` makes one number of them, `at` tells the sizes it was measured at."""
+    # What else the machine was doing bears on every figure: the reader is told.
+    busy = round(os.getloadavg()[1], 1)
     return Figure(
         name=name,
         ours=round(middle(ours), digits),
@@ -76,7 +78,7 @@ def figure(
         spread=(round(min(ours), digits), round(max(ours), digits)),
         at={
             "cpus": os.cpu_count(),
-            "load_over_5_minutes": round(os.getloadavg()[1], 1),
+            "load_over_5_minutes": busy,
             "kernel": platform.release(),
             **at,
         },

@@ -129,6 +129,17 @@ def test_a_removed_policy_ends_replies_to_a_source_that_keeps_silent() -> None:
     assert switching.passes(answer(request))
 
 
+def test_tcp_that_opens_a_connection_is_no_reply_whatever_the_target_s_own_switch_lets_through() -> None:
+    fabric = compile_fabric(replace(INTENT, policies=(policy(BLUE, RED, Protocol.TCP, 80),)))
+    # The target's side is taken over: it sends what it likes.
+    unheld = replace(fabric, rules=frozenset(rule for rule in fabric.rules if rule.direction == Direction.RECEIVED))
+    opening = Packet(
+        source="r1-nic", target="b1-nic", protocol=6, source_port=80, target_port=4000, flags=frozenset({1})
+    )
+    assert not Switching(unheld).passes(opening)
+    assert Switching(unheld).passes(replace(opening, flags=frozenset({1, 4})))
+
+
 def test_two_policies_on_networks_of_one_range_do_not_add_up() -> None:
     other = replace(NETWORK, id=NetworkId("other"))
     green = Selector(zone_id=ZoneId("green"))

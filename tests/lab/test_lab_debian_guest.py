@@ -93,6 +93,7 @@ def test_the_debian_guest_does_what_its_user_data_says_grows_and_answers(cloud, 
     interfaces = agent.ask("guest-network-get-interfaces")
     addresses = {each["ip-address"] for one in interfaces for each in one.get("ip-addresses", [])}
     assert vm["ports"][0]["address"] in addresses
+    assert "trixie" in agent.run("cat /etc/apt/sources.list.d/*.sources")
     # Nobody can log in with a password that was in the image, nor meets a key that other guests have.
     assert agent.run("cut -d: -f2 /etc/shadow | grep -c '^[$]' || true") == "0"
     assert agent.run("ls /etc/ssh/ssh_host_ed25519_key")

@@ -37,13 +37,16 @@ sync -f /boot/start
 """
 _FILES = {
     "etc/fstab": (
-        f"LABEL=rfroot / ext4 discard,errors=remount-ro 0 1\nLABEL=RFBOOT /{_BOOT_FOLDER} vfat umask=0077 0 2\n"
+        f"LABEL=rfroot / ext4 discard,errors=remount-ro 0 1\nLABEL=RFBOOT /{_BOOT_FOLDER} vfat umask=0077 0 0\n"
     ),
     "etc/hostname": "debian\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     # Empty: systemd makes one at the first boot, and no two guests have the same.
     "etc/machine-id": "",
-    "etc/cloud/cloud.cfg.d/90-ringfence.cfg": "datasource_list: [NoCloud, None]\n",
+    # Not preserved: cloud-init writes apt's sources, with Debian's mirror or the one that the user data names.
+    "etc/cloud/cloud.cfg.d/90-ringfence.cfg": (
+        "datasource_list: [NoCloud, None]\napt:\n  preserve_sources_list: false\n"
+    ),
     "etc/initramfs-tools/conf.d/root": "RESUME=none\n",
 }
 _HOOKS = ("etc/initramfs/post-update.d/zz-boot-start", "etc/kernel/postinst.d/zz-boot-start")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ringfence.lab import debian_guest, disk_images, places, rootfs, tiny_guest
 from ringfence.lab.rootfs import Tell
@@ -51,11 +49,10 @@ def _image(name: str, recipes: Sequence[rootfs.Recipe], sources: Iterable[Path],
         with rootfs.building(path) as partial:
             if partial is not None:
                 tell(f"building the guest image {path.name}, once")
-                with TemporaryDirectory(dir=places.cache()) as work:
-                    build(builder, Path(work), partial, tell)
+                # A name of its own, not a random one: what a killed builder left is found by the next.
+                work = path.with_name(f"{path.name}.work")
+                rootfs.remove(work)
+                work.mkdir()
+                build(builder, work, partial, tell)
+                rootfs.remove(work)
     return path
-
-
-def remove_cached() -> None:
-    """Remove every cached root and image."""
-    shutil.rmtree(places.cache(), ignore_errors=True)

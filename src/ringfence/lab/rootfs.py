@@ -92,7 +92,7 @@ def building(path: Path) -> Iterator[Path | None]:
         if path.exists():
             yield None
             return
-        _remove(partial)
+        remove(partial)
         yield partial
         # ORDER: the name appears last, so that whatever bears it is whole.
         partial.rename(path)
@@ -106,7 +106,8 @@ def _link_merged_folders(root: Path) -> None:
             (root / name).symlink_to(f"usr/{name}")
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove what was being built, a file or a folder, if it is there."""
     # SAFETY: rmtree does not follow links, and mmdebstrap's mounts are in a mount namespace that died with it.
     if path.is_dir():
         assert not any(os.path.ismount(inner) for inner in path.iterdir()), f"{path} has something mounted in it"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.decide.fabric import Fabric
-from ringfence.decide.segmentation import Intent, apply_changes, compile_fabric, diff_fabric, selects
+from ringfence.decide.segmentation import Intent, apply_changes, compile_fabric, diff_fabric
 from ringfence.fakes.switching import ACK, Packet, Switching, answer
 from ringfence.model.names import FlavorId, HostId, ImageId, NetworkId, PolicyId, PortId, ProjectId, VmId, ZoneId
 from ringfence.model.networks import Network, Port
@@ -87,12 +87,21 @@ def intents(draw: st.DrawFn) -> Intent:
     )
 
 
+def chosen_by(selector: Selector, vm: Vm) -> bool:
+    """What a selector means, said again: all that it gives, and it gives something."""
+    given = {("label", *pair) for pair in selector.labels.items()}
+    given |= {("zone", selector.zone_id)} if selector.zone_id else set()
+    given |= {("project", selector.project_id)} if selector.project_id else set()
+    has = {("zone", vm.zone_id), ("project", vm.project_id), *(("label", *pair) for pair in vm.labels.items())}
+    return bool(given) and given <= has
+
+
 def allowed(intent: Intent, source: Port, target: Port, protocol: str, port: int) -> bool:
     """The promise itself, said again without switches: is there a policy for this packet?"""
     vms = {vm.id: vm for vm in intent.vms}
     return source.network_id == target.network_id and any(
-        selects(policy.source, vms[source.vm_id])
-        and selects(policy.target, vms[target.vm_id])
+        chosen_by(policy.source, vms[source.vm_id])
+        and chosen_by(policy.target, vms[target.vm_id])
         and policy.protocol in (Protocol.ANY, protocol)
         and (not policy.ports or port in policy.ports)
         for policy in intent.policies
@@ -194,7 +203,7 @@ def test_each_group_holds_exactly_the_ports_its_selector_selects_on_one_network(
         for network in intent.networks
         for selector in (policy.source, policy.target)
         if (members := frozenset(
-            port.id for port in intent.ports if port.network_id == network.id and selects(selector, vms[port.vm_id])
+            port.id for port in intent.ports if port.network_id == network.id and chosen_by(selector, vms[port.vm_id])
         ))
     }  # fmt: skip
     assert {group.members for group in fabric.groups.values()} <= expected

@@ -327,8 +327,8 @@ class OvnFence:
 def _release(link: OvsdbLink, *, handing_over: bool, deadline: float) -> bool:
     """Take bindings from hosts that may no longer hold them.
 
-    The role `ringfence-host` refuses such a host the release as well, and its switch tries one transaction for ever, with
-    all else in it. A port that another host is to take over is left to that host, unless `handing_over`.
+    The role `ringfence-host` refuses such a host the release as well, and its switch tries one transaction for ever,
+    with all else in it. A port that another host is to take over is left to that host, unless `handing_over`.
     """
 
     def build(_: object) -> bool:

@@ -118,3 +118,11 @@ def test_certify_issues_what_the_central_needs(tmp_path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files[1], files[0])
     context.load_verify_locations(files[2])
+
+
+def test_a_bootstrap_of_no_southbound_is_refused(tmp_path) -> None:
+    command = [*COMMAND, "--data", str(tmp_path / "data"), "bootstrap-southbound"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "--southbound" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,4 +1,4 @@
-"""`ringfence-controller`: runs a controller until it is told to stop, or certifies OVN's central. Decides nothing."""
+"""`ringfence-controller`: runs a controller until it is told to stop, or gets OVN's central ready. Decides nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ringfence import __version__
+from ringfence.adapters.northbound import TlsFiles
+from ringfence.adapters.southbound import ROLE, bootstrap_southbound
 from ringfence.controller.assembly import Controller, restrict_files
 from ringfence.controller.authority import Authority
 from ringfence.controller.settings import Settings, add_flags, from_flags
-from ringfence.errors import RingfenceError
+from ringfence.errors import Invalid, RingfenceError
 
 
 def run() -> None:
@@ -36,8 +38,13 @@ def _main(arguments: Sequence[str]) -> int:
     certify.add_argument("--name", required=True, help="its name; the files are NAME.key and NAME.crt")
     certify.add_argument("--address", required=True, action="append", help="a name or address it is reached at")
     certify.add_argument("--out", required=True, type=Path, help="folder for the files")
+    bootstrap = verbs.add_parser("bootstrap-southbound", help=f"put the role {ROLE} into OVN's southbound")
+    # A default here would hide the flag given before the verb.
+    bootstrap.add_argument("--southbound", default=argparse.SUPPRESS, help="unix:PATH or ssl:HOST:PORT")
     given = parser.parse_args(arguments)
     settings = from_flags(given)
+    if given.verb == "bootstrap-southbound":
+        return _bootstrap(settings)
     if given.verb == "certify":
         return _certify(settings, given.name, given.address, given.out)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -53,6 +60,20 @@ def _certify(settings: Settings, name: str, addresses: list[str], folder: Path) 
     ca = folder.resolve() / "ca.crt"
     ca.write_text(authority.certificate_pem)
     sys.stdout.write(f"{pair.key}\n{pair.certificate}\n{ca}\n")
+    return 0
+
+
+def _bootstrap(settings: Settings) -> int:
+    if not settings.southbound:
+        raise Invalid(field="southbound", why="say which: --southbound unix:PATH or ssl:HOST:PORT")
+    tls = None
+    if settings.southbound.startswith("ssl:"):
+        authority = Authority(settings.data / "ca")
+        # A pair of its own: the controller that may be running has another, with its addresses in it.
+        pair = authority.certify(settings.data / "tls", name="bootstrap", addresses=())
+        tls = TlsFiles(key=str(pair.key), certificate=str(pair.certificate), ca=str(authority.certificate_file))
+    bootstrap_southbound(settings.southbound, tls=tls)
+    sys.stdout.write(f"the southbound has the role {ROLE}\n")
     return 0
 
 

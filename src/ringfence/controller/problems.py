@@ -138,7 +138,7 @@ class RequestRefused(Refused):
 
 
 @dataclass(eq=False)
-class ControllerFull(Unreachable):
+class ControllerFull(Refused):
     """The controller has no room left for {what}.
 
     Free space in its data folder, then try again; nothing of this attempt was kept.

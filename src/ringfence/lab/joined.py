@@ -1,4 +1,4 @@
-"""A lab with a controller and joined hosts: the whole cloud on one machine, as the demo, the tests and the bench use it.
+"""A lab with a controller and joined hosts: the whole cloud on one machine, as the demo, tests and benches use it.
 
 The controller is the one that users run, on its default store, its API on loopback and its agents' listener on the
 lab's underlay. All that can be asked through the public API is asked through it. `down` takes everything away.
@@ -29,6 +29,7 @@ from ringfence.lab.central import Certificates
 from ringfence.lab.cloud import Lab, Tell
 from ringfence.lab.guest_shell import GuestShell
 from ringfence.lab.hosts import Host
+from ringfence.lab.probes import await_address
 
 Json = dict[str, Any]
 AGENTS_PORT = 8471
@@ -96,14 +97,18 @@ class Cloud:
 
     # the controller's process
 
-    def start_controller(self, *, environment: Mapping[str, str] | None = None) -> None:
-        """Start the controller, and return when it answers; `environment` is for crash points."""
+    def start_controller(self, *, environment: Mapping[str, str] | None = None, answering: bool = True) -> None:
+        """Start the controller, and return when it answers, or at once if it is not to be waited for.
+
+        `environment` is for crash points.
+        """
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._port = self._port or _free_port()
         argv = [_CONTROLLER, *self._controller_flags()]
         marks = namespaces.marks(self.lab.name, "") | dict(environment or {})
         commands.start(argv, marks=marks, log=self.log)
-        self._await(self._answers, "it does not answer")
+        if answering:
+            self._await(self._answers, "it does not answer")
 
     def restart_controller(self, *, environment: Mapping[str, str] | None = None) -> None:
         """Kill the controller -9 and start it again."""
@@ -253,10 +258,13 @@ class Cloud:
         )
 
     def shell(self, vm: Json, *, timeout_seconds: float = 60) -> GuestShell:
-        """Open a shell in a guest, on its console."""
+        """Open a shell in a guest, on its console, once the guest has booted and has its address."""
         url = f"{self.url.replace('http', 'ws', 1)}/v1/vms/{vm['id']}/console"
         token = self.token_file.read_text().strip()
-        return GuestShell(vm=vm["name"], url=url, token=token, timeout_seconds=timeout_seconds)
+        shell = GuestShell(vm=vm["name"], url=url, token=token, timeout_seconds=timeout_seconds)
+        for port in vm["ports"]:
+            await_address(shell, port["address"], timeout_seconds=timeout_seconds)
+        return shell
 
     def _await(self, there: Callable[[], bool], otherwise: str, *, timeout_seconds: float = _READY_SECONDS) -> None:
         deadline = time.monotonic() + timeout_seconds

@@ -1,4 +1,4 @@
-"""What must be nowhere after an operation: looked for on every host, in OVN and in the store, not asked of the product."""
+"""What must be nowhere after an operation: looked for on every host, in OVN and in the store, past the API."""
 
 VIRSH = ["virsh", "-c", "qemu:///system"]
 
@@ -23,4 +23,6 @@ def check_verified(cloud, where):
     operation = cloud.follow(cloud.client.create("/v1/verifications"))
     assert operation["state"] == "done", (where, operation["error"])
     wrong = [f for f in operation["result"]["findings"] if f["verdict"] in ("broken", "unknown")]
-    assert wrong == [], where
+    # With VMs of one zone only there is nothing to try the database's refusal with; that has a test of its own.
+    untried = "there are no two zones apart to try it with"
+    assert [f for f in wrong if f["seen"] != untried] == [], where

@@ -120,7 +120,7 @@ def _how_to_look_further(console: Console, cloud: Cloud, *, keep: bool) -> None:
         )
         console.print("    .venv/bin/ringfence vm list", highlight=False)
         console.print("    .venv/bin/ringfence vm console red-1      (leave it with Ctrl-])", highlight=False)
-        console.print("    .venv/bin/ringfence lab shell h1 --name demo", highlight=False)
+        console.print("    .venv/bin/ringfence lab shell host1 --name demo", highlight=False)
     else:
         console.print("[bold]make demo KEEP=1[/] leaves the cloud running, to look around in it.")
     console.print(

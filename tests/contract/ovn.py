@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 def lab_root() -> Path:

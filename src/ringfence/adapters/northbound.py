@@ -24,7 +24,7 @@ import ovs.poller
 import ovs.stream
 from ovs.db.idl import Transaction
 
-from ringfence.adapters.northbound_rows import COLUMNS, OURS, Rows, write_changes
+from ringfence.adapters.northbound_rows import COLUMNS, OURS, Parsed, Rows, write_changes
 from ringfence.decide.fabric import Fabric
 from ringfence.decide.fabric_changes import diff_fabric
 from ringfence.decide.segmentation import HOST_TAGS
@@ -84,6 +84,7 @@ class OvsdbLink:
             ovs.stream.Stream.ssl_set_ca_cert_file(tls.ca)
         self.remote, self.database = remote, database
         self._columns = columns
+        self.parsed = Parsed()
         self._why = "no connection yet"
         self._jobs: queue.SimpleQueue[tuple[Callable[[OvsdbLink], Any], Future[Any]]] = queue.SimpleQueue()
         self._waker = _Waker()
@@ -230,7 +231,9 @@ class OvsdbLink:
         helper = ovs.db.idl.SchemaHelper(schema_json=reply.result)
         for table, columns in self._columns.items():
             helper.register_columns(table, list(columns))
-        return ovs.db.idl.Idl(self.remote, helper)
+        idl = ovs.db.idl.Idl(self.remote, helper)
+        idl.notify = lambda _event, row, _updates=None: self.parsed.forget(row.uuid)
+        return idl
 
 
 SOUTHBOUND_COLUMNS = {
@@ -263,12 +266,12 @@ class OvnFence:
         deadline = monotonic() + self._patience_seconds
 
         def job(link: OvsdbLink) -> tuple[str, ...]:
-            told = link.transact(lambda transaction: _put(link.idl, transaction, wanted), deadline=deadline)
+            told = link.transact(lambda transaction: _put(link, transaction, wanted), deadline=deadline)
             if told is None:
                 return ()
             # SAFETY: OVSDB's client logs a value it does not take, and goes on; a port without its group or a switch
             # without its floor would stay unseen. What was written is read back.
-            if _revision(link.idl) == wanted.revision and (astray := diff_fabric(Rows(link.idl).fabric, wanted)):
+            if _revision(link.idl) == wanted.revision and (astray := diff_fabric(_seen(link), wanted)):
                 raise FenceUnsound(differences=[str(change) for change in astray])
             return told
 
@@ -276,9 +279,7 @@ class OvnFence:
 
     def observe(self, wanted: Fabric) -> Sequence[str]:
         """Tell what `apply(wanted)` would change, changing nothing."""
-        return self._ask(
-            self._north, lambda link: tuple(str(change) for change in diff_fabric(Rows(link.idl).fabric, wanted))
-        )
+        return self._ask(self._north, lambda link: tuple(str(change) for change in diff_fabric(_seen(link), wanted)))
 
     def wait_in_force(self, host_ids: Sequence[HostId], *, timeout_seconds: float) -> None:
         """Return once these hosts' switches follow the northbound as it is now; no other host is waited for.
@@ -346,15 +347,19 @@ def _release(link: OvsdbLink, *, handing_over: bool, deadline: float) -> bool:
     return link.transact(build, deadline=deadline)
 
 
-def _put(idl: Any, transaction: Any, wanted: Fabric) -> tuple[str, ...] | None:
-    root = _root(idl, transaction)
+def _seen(link: OvsdbLink) -> Fabric:
+    return Rows(link.idl, link.parsed).fabric
+
+
+def _put(link: OvsdbLink, transaction: Any, wanted: Fabric) -> tuple[str, ...] | None:
+    root = _root(link.idl, transaction)
     tags = dict(root.external_ids)
     # ORDER: the guard and the rows are one transaction, and the guard counts every one: whoever read before another
     # controller wrote is refused by the server, and compares anew.
     root.verify("external_ids")
     if int(tags.get(REVISION, -1)) > wanted.revision:
         return None
-    rows = Rows(idl)
+    rows = Rows(link.idl, link.parsed)
     changes = diff_fabric(rows.fabric, wanted)
     if changes or tags.get(REVISION) != str(wanted.revision):
         write_changes(rows, transaction, changes)

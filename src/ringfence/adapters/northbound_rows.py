@@ -6,8 +6,10 @@ every port group that is tagged, named like ours, or holds one of those ports. W
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import UUID
 
 from ringfence.decide.fabric import Direction, Fabric, Group, Rule, Switch, SwitchPort
 from ringfence.decide.fabric_changes import (
@@ -26,6 +28,8 @@ from ringfence.decide.fabric_changes import (
     RemoveRule,
     RemoveSwitch,
 )
+
+T = TypeVar("T")
 
 OURS = "ringfence"
 LABEL = "rf-label"
@@ -55,11 +59,28 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+class Parsed:
+    """What rows of ports and ACLs say, kept until they change: parsing a thousand anew takes half a second."""
+
+    def __init__(self) -> None:
+        self._by_row: dict[UUID, Any] = {}
+
+    def forget(self, row: UUID) -> None:
+        self._by_row.pop(row, None)
+
+    def of(self, row: Any, parse: Callable[[Any], T]) -> T:
+        if row.uuid not in self._by_row:
+            self._by_row[row.uuid] = parse(row)
+        parsed: T = self._by_row[row.uuid]
+        return parsed
+
+
 class Rows:
     """The northbound as a fabric, and which row stands for what in it."""
 
-    def __init__(self, idl: Any) -> None:
+    def __init__(self, idl: Any, parsed: Parsed) -> None:
         self.tables = idl.tables
+        self._parsed = parsed
         self.switches: dict[str, Any] = {}
         self.switch_of_port: dict[str, Any] = {}
         self.ports: dict[str, Any] = {}
@@ -84,13 +105,16 @@ class Rows:
             name = row.name if row.name not in self.switches else f"{row.name} {row.uuid}"
             self.switches[name] = row
             switches[name] = self._switch(name, row)
-            for port in row.ports:
-                self.ports[port.name], self.switch_of_port[port.name] = port, row
-                ports[port.name] = self._port(port, name)
+            servers = {options[0].uuid: of for of, options in self.dhcp.items()}
+            for found in row.ports:
+                said, options = self._parsed.of(found, _parse_port)
+                port = replace(said, switch=name, dhcp=servers.get(options, "?") if options else "")
+                self.ports[port.name], self.switch_of_port[port.name] = found, row
+                ports[port.name] = port
             self._add_rules(name, row.acls)
         groups: dict[str, Group] = {}
         for row in _sorted(self.tables["Port_Group"]):
-            members = frozenset(port.name for port in row.ports)
+            members = frozenset(self._parsed.of(port, _parse_port)[0].name for port in row.ports)
             if OURS in row.external_ids or row.name.startswith("rf_") or not members.isdisjoint(ports):
                 self.groups[row.name] = row
                 groups[row.name] = Group(name=row.name, label=row.external_ids.get(LABEL, ""), members=members)
@@ -108,31 +132,36 @@ class Rows:
             strays=tuple(strays),
         )
 
-    def _port(self, row: Any, switch: str) -> SwitchPort:
-        options = next(iter(row.dhcpv4_options), None)
-        answered_by = next((name for name, rows in self.dhcp.items() if options in rows[:1]), "?") if options else ""
-        return SwitchPort(
-            name=row.name,
-            switch=switch,
-            addresses=tuple(row.addresses),
-            security=tuple(row.port_security),
-            options=dict(row.options),
-            tags=dict(row.external_ids),
-            dhcp=answered_by,
-            strays=_set_columns(row, PORT_STRAYS),
-        )
-
     def _add_rules(self, holder: str, rows: Iterable[Any]) -> None:
         for row in rows:
-            rule = Rule(
-                holder=holder,
-                direction=Direction(row.direction),
-                priority=row.priority,
-                match=row.match,
-                verdict=row.action,
-                strays=_set_columns(row, RULE_STRAYS),
-            )
+            rule = replace(self._parsed.of(row, _parse_rule), holder=holder)
             self.rules.setdefault(rule, []).append(row)
+
+
+def _parse_rule(row: Any) -> Rule:
+    return Rule(
+        holder="",
+        direction=Direction(row.direction),
+        priority=row.priority,
+        match=row.match,
+        verdict=row.action,
+        strays=_set_columns(row, RULE_STRAYS),
+    )
+
+
+def _parse_port(row: Any) -> tuple[SwitchPort, UUID | None]:
+    """Give the port but for its switch and its DHCP server, and the row of its DHCP options."""
+    port = SwitchPort(
+        name=row.name,
+        switch="",
+        addresses=tuple(row.addresses),
+        security=tuple(row.port_security),
+        options=dict(row.options),
+        tags=dict(row.external_ids),
+        dhcp="",
+        strays=_set_columns(row, PORT_STRAYS),
+    )
+    return port, next((options.uuid for options in row.dhcpv4_options), None)
 
 
 def _sorted(table: Any) -> list[Any]:

@@ -114,11 +114,11 @@ def _check_addresses(ports: Iterable[Port], networks: Mapping[NetworkId, Network
     # SAFETY: an address that two ports of a network share would let one speak for the other. The store cannot hold
     # that; if it does it is a bug, and no fabric is better than one that leaks.
     seen: set[tuple[str, str]] = set()
+    ranges = {name: (ipaddress.IPv4Network(of.cidr), dhcp_server(of)[0]) for name, of in networks.items()}
     for port in ports:
-        network = networks[port.network_id]
-        address = ipaddress.IPv4Address(port.address)
-        assert address in ipaddress.IPv4Network(network.cidr), f"port {port.id} is outside its network"
-        assert str(address) != dhcp_server(network)[0], f"port {port.id} has the address of the DHCP server"
+        address, (cidr, server) = ipaddress.IPv4Address(port.address), ranges[port.network_id]
+        assert address in cidr, f"port {port.id} is outside its network"
+        assert str(address) != server, f"port {port.id} has the address of the DHCP server"
         for taken in ((port.network_id, str(address)), (port.network_id, _mac(port))):
             assert taken not in seen, f"port {port.id} shares {taken[1]} with another one"
             seen.add(taken)

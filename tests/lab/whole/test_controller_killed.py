@@ -7,9 +7,9 @@ and so on to its last: as many crashes as it has points. What it comes to in the
 import contextlib
 
 import pytest
+from tests.lab.whole.leftovers import check_nothing_left, check_verified
 
 from ringfence.client.connection import ControllerUnreachable
-from tests.lab.whole.leftovers import check_nothing_left, check_verified
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,7 @@ def deployment() -> Iterator[Deployment]:
         if fence is not None:
             fence.close()
         central.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_host_binds_the_port_that_is_given_to_it(deployment: Deployment) -> None:

@@ -78,16 +78,17 @@ class Door:
 
     def _drop(self, vm_id: str) -> None:
         expected = self._expected.pop(vm_id, None)
-        for stream in expected.streams if expected else []:
-            # The socket's own shutdown, not TLS's: that would take the keys from under the thread that carries.
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(stream, socket.SHUT_RDWR)
         if not self._expected and self._listener is not None:
             # shutdown wakes the thread that accepts; close alone would leave the socket listening until then.
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+        # ORDER: the port before the streams. Whoever sees a stream end then finds the port closed.
+        for stream in expected.streams if expected else []:
+            # The socket's own shutdown, not TLS's: that would take the keys from under the thread that carries.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(stream, socket.SHUT_RDWR)
 
     def _listen(self, listener: socket.socket) -> None:
         context = peer_tls(self._settings, listens=True)

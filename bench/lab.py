@@ -227,6 +227,9 @@ def moves() -> Iterator[Figure]:
             reference_is="QEMU's own downtime",
             unit="ms",
             allowed_per_second=ALLOWED_PER_SECOND,
+            over_downtime_of_the_same_move_ms=round(
+                statistics.median(gap - move["downtime_ms"] for gap, move in zip(gaps, moved, strict=True)), 1
+            ),
             longest_gap_without_a_move_ms=round(statistics.median(quiet), 1),
             denied_per_second_meanwhile=round(sent / seconds),
             move_total_ms=round(statistics.median(move["total_ms"] for move in moved)),

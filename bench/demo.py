@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.figures import Figure, Unmeasured, figure
 from ringfence.lab.cloud import labs
@@ -40,7 +41,7 @@ def warm() -> Iterator[Figure]:
     yield _figure("demo-warm", _demo(checkout(), os.environ), WARM_TARGET_SECONDS)
 
 
-def _figure(name: str, seconds: float, target: float, **at: str) -> Figure:
+def _figure(name: str, seconds: float, target: float, **at: Any) -> Figure:
     return figure(name, [seconds], [target], reference_is="target", unit="s", **at)
 
 

@@ -1,6 +1,7 @@
 """A lab comes up, is repaired, and goes without leaving anything, whatever was killed on the way."""
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -70,6 +71,36 @@ def test_down_leaves_nothing_of_a_lab_whose_up_was_killed(name, moment):
     assert Lab(name).down()
     assert not (left := holdings(name, its_namespaces)), left
     assert name not in labs()
+
+
+def test_what_a_long_command_mounted_and_started_dies_with_the_lab_command_that_ran_it():
+    inside = "mount -t tmpfs killed-with-it /mnt; echo mounted; sleep 1234"
+    program = (
+        "import sys; from ringfence.lab.commands import run_told;"
+        "run_told(['sh', '-c', sys.argv[1]], timeout_seconds=60, tell=lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, inside], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout.readline() == "mounted\n"
+        assert "killed-with-it" not in Path("/proc/self/mountinfo").read_text()
+        inside_pids = [pid for pid in all_pids() if "killed-with-it" in _mounts(pid)]
+        assert inside_pids
+        deaths = [os.pidfd_open(pid) for pid in inside_pids]
+        command.kill()
+    for death in deaths:
+        assert select.select([death], [], [], 10)[0]
+        os.close(death)
+    assert not [pid for pid in all_pids() if "killed-with-it" in _mounts(pid)]
+
+
+def all_pids():
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _mounts(pid):
+    try:
+        return Path(f"/proc/{pid}/mountinfo").read_text()
+    except OSError:
+        return ""
 
 
 def test_up_runs_everything_and_down_leaves_nothing(name):

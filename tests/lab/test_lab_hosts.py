@@ -4,6 +4,7 @@ import contextlib
 import select
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,18 @@ def test_hosts_differ_in_what_libvirt_needs_to_differ(lab):
     assert len(uuids) == len(lab.hosts)
     for host in lab.hosts:
         assert "Running hypervisor: QEMU" in host.run(["virsh", "-c", "qemu:///system", "version"]).out
+
+
+def test_what_a_host_does_to_its_devices_stays_in_the_host(lab):
+    host, other = lab.hosts
+    before = Path("/dev/null").stat()
+    host.run(["chown", "tcpdump:tcpdump", "/dev/null"])
+    try:
+        assert host.run(["stat", "-c", "%U", "/dev/null"]).out == "tcpdump\n"
+        assert other.run(["stat", "-c", "%U", "/dev/null"]).out == "root\n"
+        assert (Path("/dev/null").stat().st_uid, Path("/dev/null").stat().st_gid) == (before.st_uid, before.st_gid)
+    finally:
+        host.run(["chown", "root:root", "/dev/null"])
 
 
 def test_the_probe_of_kvm_answers_within_its_bound_and_believes_a_guest_only(lab_root):

@@ -104,8 +104,11 @@ def run_told(
     argv: Sequence[str], *, timeout_seconds: float, tell: Callable[[str], None], marks: Mapping[str, str] | None = None
 ) -> None:
     """Run a long command, telling each line it prints on either stream as it comes; checked as in `run`."""
-    # The long ones (mmdebstrap) make mounts and temporary folders: they must not outlive a lab command that is killed.
-    argv = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
+    # SAFETY: mmdebstrap mounts the machine's /sys, /proc and devices below the folder it fills. Killed, it leaves them
+    # there, and whoever removes the folder removes devices. In namespaces whose first process dies with this one,
+    # nothing of it outlives a lab command that is killed.
+    contained = ["unshare", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", *contained, "--", *argv]
     deadline = time.monotonic() + timeout_seconds
     lines: list[str] = []
     with subprocess.Popen(

@@ -36,10 +36,19 @@ def tcp_echoes(shell: GuestShell, address: str, port: int = ECHO_PORT) -> bool:
     return said.text.strip() == "ringfence"
 
 
+def await_address(shell: GuestShell, address: str, *, timeout_seconds: float = 60) -> None:
+    """Return once the guest has the address; raises `GuestSilent`."""
+    shell.run(
+        f"until ip -4 address show dev eth0 | grep -q 'inet {address}/'; do usleep 100000; done",
+        timeout_seconds=timeout_seconds,
+    )
+
+
 def know_neighbour(shell: GuestShell, vm: dict[str, Any]) -> None:
     """Tell a guest another one's MAC: one to whom ARP is denied as well would otherwise send nothing to be denied."""
     port = vm["ports"][0]
-    shell.run(f"ip neigh replace {port['address']} lladdr {port['mac']} dev eth0 nud permanent")
+    said = shell.run(f"arp -s {port['address']} {port['mac']}")
+    assert said.ok, said.text
 
 
 class HeldConnection:

@@ -119,6 +119,11 @@ class Work:
                 return
         self._pool.submit(self._run_lane, about)
 
+    def is_idle(self) -> bool:
+        """Tell that no command is under way."""
+        with self._lock:
+            return not self._under_way
+
     def _run_lane(self, about: str) -> None:
         while True:
             with self._lock:
@@ -204,6 +209,9 @@ class Link:
             backoff.reset()
             if status == 200:
                 self._take(content)
+            elif self._work.is_idle():
+                # What this host was given and does not know of was lost on the way: a new session is given it again.
+                session = uuid.uuid4().hex
 
     def _take(self, content: bytes) -> None:
         try:

@@ -173,6 +173,9 @@ async def _commands(request: Request) -> Response:
             if left <= 0:
                 break
             rung = await bells.wait(bell, timeout_seconds=min(left, look_again))
+            if await request.is_disconnected():
+                # SAFETY: the poll of an agent that was killed must not take what its successor is to do.
+                break
             command = await anyio.to_thread.run_sync(_next, parts, host.id, agent_session, rung)
     return Response(status_code=204) if command is None else _json(command)
 

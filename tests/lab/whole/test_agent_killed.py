@@ -7,7 +7,7 @@ from tests.lab.whole.leftovers import check_nothing_left, check_verified
 
 from ringfence.lab import agents
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 MOMENTS = ("begun", "done", "kept")
 CREATE = ("hold-image", "prepare-vm", "start-vm")

@@ -65,26 +65,3 @@ def test_a_create_that_is_refused_leaves_nothing_though_the_controller_is_killed
     assert operation["error"]["code"] == "no-host-fits"
     tenants.close()
     check_nothing_left(tenants.cloud, "refused create")
-
-
-def test_delete_is_whole_though_the_controller_is_killed_at_each_of_its_points(tenants):
-    one, other = tenants.all_vms([{"zone": "red"}, {"zone": "red"}])
-    points = points_of(tenants, "delete-vm", lambda: tenants.cloud.client.delete(f"/v1/vms/{one['id']}"))
-    operation = killed_at_each(tenants, points, lambda: tenants.cloud.client.delete(f"/v1/vms/{other['id']}"))
-    assert operation["state"] == "done", operation["error"]
-    check_nothing_left(tenants.cloud, "delete")
-
-
-def test_a_move_is_whole_or_rolled_back_though_the_controller_is_killed_at_each_of_its_points(tenants):
-    vm = tenants.vm("red")
-
-    def act():
-        return tenants.cloud.client.create(f"/v1/vms/{vm['id']}/move")
-
-    points = points_of(tenants, "move-vm", act)
-    before = tenants.read(vm)["host"]
-    operation = killed_at_each(tenants, points, act)
-    now = tenants.read(vm)
-    assert now["state"] == "running"
-    assert (now["host"] != before) == (operation["state"] == "done")
-    check_verified(tenants.cloud, "move")

@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(cloud, monkeypatch) -> None:
 
     monkeypatch.setattr(image_files.Incoming, "write", full)
     told = cloud.upload("a", DISK, digest_of(DISK), expect=507)
-    assert (told["code"], told["family"]) == ("controller-full", "unreachable")
+    assert (told["code"], told["family"]) == ("controller-full", "refused")
     monkeypatch.undo()
     monkeypatch.setattr(image_files, "SPARE_BYTES", 1 << 60)
     assert cloud.upload("a", DISK, digest_of(DISK), expect=507)["code"] == "controller-full"

@@ -25,4 +25,5 @@ def check_verified(cloud, where):
     wrong = [f for f in operation["result"]["findings"] if f["verdict"] in ("broken", "unknown")]
     # With VMs of one zone only there is nothing to try the database's refusal with; that has a test of its own.
     untried = "there are no two zones apart to try it with"
-    assert [f for f in wrong if f["seen"] != untried] == [], where
+    wrong = [f for f in wrong if f["seen"] != untried]
+    assert wrong == [], (where, wrong)

@@ -1,0 +1,35 @@
+"""Who does something: the person, service account, host or controller behind a change. What they may is `access`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ActorKind(StrEnum):
+    """What kind of thing acts."""
+
+    PERSON = "person"
+    SERVICE = "service"
+    HOST = "host"
+    CONTROLLER = "controller"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """One who acts, as the ledger names them.
+
+    `on_behalf_of` is the person a service, or the controller carrying out an operation, acts for; `source` the address
+    the request came from, "" if it came from nowhere outside; `reason` what they gave as one.
+    """
+
+    kind: ActorKind
+    id: str
+    name: str
+    on_behalf_of: str = ""
+    source: str = ""
+    reason: str = ""
+
+
+CONTROLLER = Actor(kind=ActorKind.CONTROLLER, id="controller", name="controller")
+"""The controller itself, where nobody asked: housekeeping, first start."""

@@ -12,7 +12,7 @@ from ringfence.lab import rootfs
 from ringfence.lab.cloud import Lab, labs
 from ringfence.lab.joined import Cloud
 
-_OF_TESTS = re.compile(r"[tl](\d+)(-own)?")
+_OF_TESTS = re.compile(r"[tl](\d+)(-own|-demo)?")
 """The names of tests' labs carry the pid of the tests."""
 
 

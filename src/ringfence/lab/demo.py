@@ -37,12 +37,12 @@ class Point:
     seconds: float = 0.0
 
 
-def show(console: Console, *, keep: bool) -> bool:
-    """Run the whole demo; True if every point was seen to hold."""
+def show(console: Console, *, keep: bool, name: str = "demo", result: Path = RESULT) -> bool:
+    """Run the whole demo on a lab of this name; True if every point was seen to hold."""
     began = time.monotonic()
     points: list[Point] = []
     cloud = Cloud(
-        name="demo",
+        name=name,
         host_count=3,
         tell=lambda line: console.print(f"  [dim]{escape(line)}", no_wrap=True, overflow="ellipsis"),
     )
@@ -50,16 +50,16 @@ def show(console: Console, *, keep: bool) -> bool:
         console.rule("[bold]ringfence: a cloud of three hosts on this machine")
         cloud.up()
         story = Story(cloud=cloud, console=console)
-        for number, (name, tell) in enumerate(POINTS, start=1):
-            points.append(_tell(number, name, tell, story, console))
+        for number, (what, tell) in enumerate(POINTS, start=1):
+            points.append(_tell(number, what, tell, story, console))
     finally:
         story_seconds = time.monotonic() - began
-        _write(points, story_seconds)
+        _write(points, story_seconds, result)
         if not keep:
             with console.status("taking the cloud away"):
                 cloud.down()
     console.print(_table(points))
-    console.print(f"{story_seconds:.0f} s in all; the figures are in {RESULT}")
+    console.print(f"{story_seconds:.0f} s in all; the figures are in {result}")
     _how_to_look_further(console, cloud, keep=keep)
     return len(points) == len(POINTS) and all(point.ok for point in points)
 
@@ -70,7 +70,8 @@ def _tell(number: int, name: str, tell: Callable[[Story], dict[str, Any]], story
     began = time.monotonic()
     try:
         point.measured = tell(story)
-        point.ok = all(value for key, value in point.measured.items() if key.startswith("seen_"))
+        seen = [value for key, value in point.measured.items() if key.startswith("seen_")]
+        point.ok = bool(seen) and all(seen)
     except (RingfenceError, OSError, TimeoutError, KeyError, StopIteration, ValueError) as problem:
         point.measured = {"problem": str(problem) or type(problem).__name__}
         console.print(f"[red]{point.measured['problem']}")
@@ -79,12 +80,12 @@ def _tell(number: int, name: str, tell: Callable[[Story], dict[str, Any]], story
     return point
 
 
-def _write(points: list[Point], seconds: float) -> None:
-    RESULT.parent.mkdir(exist_ok=True)
+def _write(points: list[Point], seconds: float, result: Path) -> None:
+    result.parent.mkdir(exist_ok=True)
     told = {"points": [asdict(point) for point in points], "seconds": round(seconds, 1)}
-    unfinished = RESULT.with_suffix(".new")
+    unfinished = result.with_suffix(".new")
     unfinished.write_text(json.dumps(told, indent=2) + "\n")
-    unfinished.replace(RESULT)
+    unfinished.replace(result)
 
 
 def _table(points: list[Point]) -> Table:

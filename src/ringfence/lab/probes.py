@@ -98,6 +98,34 @@ class PingRun:
         return Pinged(sent=pinged.sent, received=pinged.received, longest_gap_seconds=float(gap.text.strip() or 0))
 
 
+class DatagramRun:
+    """UDP datagrams that a guest's kernel sends at a steady rate (Linux's pktgen), whatever is answered.
+
+    A program in a guest without hardware acceleration falls far short of such rates. The target's MAC is given, so that
+    a guest to whom ARP is denied as well sends nonetheless.
+    """
+
+    def __init__(self, shell: GuestShell, vm: dict[str, Any], *, per_second: int, udp_port: int = OTHER_PORT) -> None:
+        """Start it, towards the VM's first port."""
+        self._shell = shell
+        port = vm["ports"][0]
+        settings = (
+            ("kpktgend_0", "rem_device_all"),
+            ("kpktgend_0", "add_device eth0"),
+            *(("eth0", line) for line in ("count 0", f"ratep {per_second}", "pkt_size 64")),
+            *(("eth0", line) for line in (f"dst {port['address']}", f"dst_mac {port['mac']}")),
+            *(("eth0", f"udp_dst_{end} {udp_port}") for end in ("min", "max")),
+        )
+        lines = " && ".join(f"echo {line} >/proc/net/pktgen/{file}" for file, line in settings)
+        said = shell.run(f"modprobe pktgen && {lines} && {{ echo start >/proc/net/pktgen/pgctrl & }}")
+        assert said.ok, said.text
+
+    def stop(self) -> int:
+        """End it, and tell how many were sent."""
+        sent = "sed -n 's/.*pkts-sofar: *\\([0-9]*\\).*/\\1/p' /proc/net/pktgen/eth0"
+        return int(self._shell.run(f"echo stop >/proc/net/pktgen/pgctrl; wait; {sent}").text)
+
+
 def _pinged(text: str) -> Pinged:
     """Read ping's last lines: `3 packets transmitted, 3 received, 0% packet loss, time 402ms`."""
     for line in text.splitlines():

@@ -18,6 +18,7 @@ _FILES = Path(__file__).with_name("tiny")
 _MODULES = (
     *("virtio_net", "virtio_blk", "virtio-rng", "button", "evdev"),
     *("isofs", "sr_mod", "ahci", "sd_mod"),
+    "pktgen",
 )
 _BOOT_MIB = 24
 _SKIPPED = (

@@ -21,10 +21,11 @@ def create_vm(story: Story) -> Mapping[str, Any]:
     try:
         place = choose_place(story, vm_id)
         host_id = place.host_id
+        # Written first, so that it reaches the host's switch while the disk is made.
+        bind_ports(story, "fence its ports", vm_id, [host_id])
         hold_image(story, vm_id, host_id)
         prepare_disk(story, vm_id, host_id)
         # ORDER: the fence is in force on the host before QEMU starts. The VM's first packet meets it.
-        bind_ports(story, "fence its ports", vm_id, [host_id])
         wait_in_force(story, "wait for the fence", [host_id])
         start_on_host(story, vm_id, host_id)
     except RingfenceError:

@@ -50,20 +50,23 @@ def run(
     `user`: drop to that user, with its own groups only; the agent's root part alone may ask for it.
     """
     assert arguments, "a program is needed"
-    process = subprocess.Popen(
-        list(arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_ENVIRONMENT,
-        cwd="/",
-        user=user,
-        group=user,
-        extra_groups=[] if user else None,
-        start_new_session=True,
-        umask=0o077,  # what tools make is disks: for their owner's eyes
-        preexec_fn=_limiter(limits) if limits else None,  # noqa: PLW1509  (sets limits only: safe beside threads)
-    )
+    try:
+        process = subprocess.Popen(
+            list(arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            start_new_session=True,
+            umask=0o077,  # what tools make is disks: for their owner's eyes
+            preexec_fn=_limiter(limits) if limits else None,  # noqa: PLW1509  (sets limits only: safe beside threads)
+        )
+    except OSError as error:
+        raise HostToolFailed(tool=arguments[0], why=f"it cannot be started ({error.strerror})") from None
     try:
         output, errors = process.communicate(stdin, timeout=timeout_seconds)
     except subprocess.TimeoutExpired:

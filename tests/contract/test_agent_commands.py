@@ -9,7 +9,7 @@ pytestmark = pytest.mark.contract
 
 
 def test_a_tool_that_is_not_installed_is_named():
-    with pytest.raises(HostToolFailed, match="no-such-tool.*cannot be started"):
+    with pytest.raises(HostToolFailed, match=r"no-such-tool.*cannot be started"):
         commands.run(["no-such-tool"], timeout_seconds=5)
 
 

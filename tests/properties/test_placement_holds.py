@@ -79,7 +79,7 @@ def specs(draw: st.DrawFn) -> VmSpec:
 
 
 @given(specs(), clouds(), zone_tables(), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_host_chosen_may_take_the_vm_and_is_the_same_in_any_order(
     vm: VmSpec, cloud: list[HostSnapshot], zones: dict[ZoneId, Zone], order: random.Random
 ) -> None:
@@ -98,7 +98,7 @@ def test_the_host_chosen_may_take_the_vm_and_is_the_same_in_any_order(
 
 
 @given(specs(), clouds(), zone_tables())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_zones_that_do_not_mix_never_meet(vm: VmSpec, cloud: list[HostSnapshot], zones: dict[ZoneId, Zone]) -> None:
     try:
         placement = choose_host(vm, cloud, zones)
@@ -112,7 +112,7 @@ def test_zones_that_do_not_mix_never_meet(vm: VmSpec, cloud: list[HostSnapshot],
 
 
 @given(specs(), clouds(), zone_tables())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_host_that_refused_is_never_chosen(vm: VmSpec, cloud: list[HostSnapshot], zones: dict[ZoneId, Zone]) -> None:
     refused: dict[HostId, str] = {}
     for _ in range(len(cloud) + 1):

@@ -119,7 +119,7 @@ def openings(fabric: Fabric) -> set[tuple[str, str, str, int]]:
 
 
 @given(intents())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_two_guests_can_talk_exactly_if_a_policy_lets_one_call_the_other(intent: Intent) -> None:
     opened = openings(compile_fabric(intent))
     for source, target in itertools.permutations(intent.ports, 2):
@@ -129,7 +129,7 @@ def test_two_guests_can_talk_exactly_if_a_policy_lets_one_call_the_other(intent:
 
 
 @given(intents(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_packet_passes_that_is_neither_allowed_nor_an_answer_to_one_that_was(
     intent: Intent, chance: random.Random
 ) -> None:
@@ -158,7 +158,7 @@ def test_no_packet_passes_that_is_neither_allowed_nor_an_answer_to_one_that_was(
 
 
 @given(intents(), intents())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_applying_a_difference_leaves_none(before: Intent, after: Intent) -> None:
     observed, wanted = compile_fabric(before), compile_fabric(after)
     applied = apply_changes(observed, diff_fabric(observed, wanted), revision=wanted.revision)
@@ -167,7 +167,7 @@ def test_applying_a_difference_leaves_none(before: Intent, after: Intent) -> Non
 
 
 @given(intents(), intents())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_step_of_a_change_opens_what_neither_end_does(before: Intent, after: Intent) -> None:
     fabric, wanted = compile_fabric(before), compile_fabric(after)
     bound = openings(fabric) | openings(wanted)
@@ -177,7 +177,7 @@ def test_no_step_of_a_change_opens_what_neither_end_does(before: Intent, after: 
 
 
 @given(intents(), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_order_in_which_things_are_told_changes_nothing(intent: Intent, chance: random.Random) -> None:
     def shuffled(things: tuple) -> tuple:
         return tuple(chance.sample(things, len(things)))
@@ -193,7 +193,7 @@ def test_the_order_in_which_things_are_told_changes_nothing(intent: Intent, chan
 
 
 @given(intents())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_each_group_holds_exactly_the_ports_its_selector_selects_on_one_network(intent: Intent) -> None:
     fabric = compile_fabric(intent)
     vms = {vm.id: vm for vm in intent.vms}

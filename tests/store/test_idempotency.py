@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ringfence.errors import IdempotencyKeyReused, Invalid, RequestInFlight
-from ringfence.store import idempotency, projects, tokens
+from ringfence.store import accounts, idempotency, projects
 from ringfence.store.engine import Store, make_engine
 
 pytestmark = pytest.mark.store
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.store
 @pytest.fixture
 def request_key(store):
     with store.transaction() as session:
-        token, _ = tokens.add_token(session, name="ci")
-    return {"token_id": token.id, "route": "POST /v1/projects", "key": "k"}
+        account = accounts.person_named(session, "ann")
+    return {"account_id": account.id, "route": "POST /v1/projects", "key": "k"}
 
 
 def begin(store, request_key, digest="d"):

@@ -13,7 +13,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from ringfence.errors import Invalid, StoreUnreachable
+from ringfence.model.access import Role
+from ringfence.store import accounts, members, projects, tokens
 from ringfence.store.engine import make_engine, migrate, open_store
+from ringfence.store.ids import digest_of
 from ringfence.store.tables import metadata
 
 pytestmark = pytest.mark.store
@@ -33,6 +36,32 @@ def test_migrations_from_empty_make_exactly_the_tables(empty_url):
 def test_migrating_again_changes_nothing(empty_url):
     migrate(empty_url)
     migrate(empty_url)
+
+
+def test_owners_and_tokens_of_before_there_were_accounts_have_one_and_go_on(empty_url):
+    migrate(empty_url, revision="0001")
+    engine = make_engine(empty_url)
+    with engine.begin() as connection:
+        for number, owner in enumerate(["rosa@bank.example", "Rosa@bank.example", " Bert Ü. Smith "]):
+            values = f"('{number}', 'p{number}', '{owner}')"
+            connection.execute(text(f"INSERT INTO projects (id, name, owner) VALUES {values}"))
+        connection.execute(
+            text(
+                "INSERT INTO tokens (id, name, secret_sha256, scope, created_at) VALUES ('t', 'admin', :d, 'admin', '')"
+            ),
+            {"d": digest_of("secret")},
+        )
+    engine.dispose()
+    store = open_store(empty_url)
+    with store.reading() as session:
+        owners = [project.owner for project in projects.projects(session).items]
+        assert owners == ["rosa@bank.example", "rosa@bank.example", "bert-smith"]
+        assert [account.name for account in accounts.accounts(session).items] == [*owners[1:], "bootstrap"]
+        assert [member.role for member in members.members(session, "p2")] == ["project-owner"]
+        token = tokens.token_of(session, "secret")
+        assert (token.account, token.name) == ("bootstrap", "admin")
+        assert accounts.account(session, "bootstrap").roles == {Role.CLOUD_ADMIN}
+    store.close()
 
 
 def test_controllers_that_start_at_once_migrate_once(empty_url):

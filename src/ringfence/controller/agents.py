@@ -23,11 +23,13 @@ from starlette.websockets import WebSocket
 from ringfence.adapters import bells
 from ringfence.adapters.mailbox import command_topic
 from ringfence.controller import problems
+from ringfence.controller.admission import source_of
 from ringfence.controller.gate import Gate
 from ringfence.controller.listeners import CLIENT_CERTIFICATE, PeerCertificate
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import CertificateRefused, ProtocolMismatch
 from ringfence.errors import Invalid, NotFound
+from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.hosts import Host, HostState
 from ringfence.store import commands, hosts, invitations
 from ringfence.wire import PROTOCOL, Answer, Command, Heartbeat, JoinAnswer, JoinRequest, encode
@@ -55,9 +57,14 @@ def agents_app(parts: Parts) -> Starlette:
     app.state.parts = parts
     problems.install(app)
 
-    async def admit(scope: Scope) -> None:
-        if scope["path"] not in _OPEN:
-            scope["state"]["host"] = await anyio.to_thread.run_sync(_host_of, parts, scope.get(CLIENT_CERTIFICATE))
+    async def admit(scope: Scope) -> Actor:
+        source = source_of(scope)
+        if scope["path"] in _OPEN:
+            # Whoever joins is no host yet: what it changes, its invitation lets it.
+            return Actor(kind=ActorKind.HOST, id="", name="joining", source=source)
+        host = await anyio.to_thread.run_sync(_host_of, parts, scope.get(CLIENT_CERTIFICATE))
+        scope["state"]["host"] = host
+        return Actor(kind=ActorKind.HOST, id=host.id, name=host.name, source=source)
 
     app.add_middleware(Gate, admit=admit)
     return app

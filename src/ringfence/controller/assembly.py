@@ -33,6 +33,7 @@ from ringfence.model.names import HostId
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.ports import Fence
 from ringfence.store import commands, hosts, idempotency, images, invitations, tokens
+from ringfence.store.acting import acting
 from ringfence.store.engine import Store, open_store
 from ringfence.store.records import StoredRecords
 from ringfence.wire import Answer, AnyVerb
@@ -164,7 +165,8 @@ class Controller:
         _sweep_images(store, files)
         records, for_workflows = StoredRecords(store), _WorkflowRecords(store)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
-        world = World(records=for_workflows, hypervisors=hypervisors, fence=self._fence or self._ovn(authority))
+        fence = self._fence or self._ovn(authority)
+        world = World(records=for_workflows, hypervisors=hypervisors, fence=fence, acting=acting)
         runtime = Runtime(
             world,
             database=_workflows_database(settings),

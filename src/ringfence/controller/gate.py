@@ -1,7 +1,7 @@
 """What every request passes before a route sees it: identity, a bounded body; and what catches a bug behind it.
 
 An ASGI layer rather than a dependency of each route, so that no route can forget it. Who is admitted is the `admit`
-function's to say; what a route allows is the route's.
+function's to say, and whose doing the request is; what they may is another's.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringfence.controller.problems import Bug, RequestRefused, TooLarge, TooSlow, problem_response
 from ringfence.errors import RingfenceError
+from ringfence.model.actors import Actor
+from ringfence.store.acting import acting
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class Gate:
         self,
         app: ASGIApp,
         *,
-        admit: Callable[[Scope], Awaitable[None]],
+        admit: Callable[[Scope], Awaitable[Actor | None]],
         streams: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app = app
@@ -58,9 +61,10 @@ class Gate:
 
         try:
             scope.setdefault("state", {})
-            await self._admit(scope)
+            actor = await self._admit(scope)
             whole = await _whole(body) if scope["type"] == "http" and not self._streams(scope) else body.receive
-            await self._app(scope, whole, watched)
+            with nullcontext() if actor is None else acting(actor):
+                await self._app(scope, whole, watched)
         except RingfenceError as error:
             await _refuse(error, scope, body.receive, watched, begun=begun)
         except Exception:

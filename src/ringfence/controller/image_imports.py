@@ -24,6 +24,7 @@ from ringfence.model.names import OperationId
 from ringfence.model.operations import Operation, OperationKind, OperationState, StepState
 from ringfence.ports import Records
 from ringfence.store import images
+from ringfence.store.acting import acting
 from ringfence.store.engine import Store
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ class ImageImports:
     def _work(self) -> None:
         while (operation_id := self._waiting.get()) is not None and not self._bells.stopped:
             try:
-                self._import(self._records.operation(operation_id))
+                operation = self._records.operation(operation_id)
+                with acting(operation.actor):
+                    self._import(operation)
             except Exception:
                 logger.exception("the import %s broke off", operation_id)
 

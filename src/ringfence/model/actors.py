@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -29,6 +29,10 @@ class Actor:
     on_behalf_of: str = ""
     source: str = ""
     reason: str = ""
+
+    def served_by_controller(self) -> Actor:
+        """Name the controller that carries out what this one asked for."""
+        return replace(CONTROLLER, on_behalf_of=self.on_behalf_of or self.name, source=self.source, reason=self.reason)
 
 
 CONTROLLER = Actor(kind=ActorKind.CONTROLLER, id="controller", name="controller")

@@ -17,9 +17,13 @@ PortId = NewType("PortId", str)
 VmId = NewType("VmId", str)
 PolicyId = NewType("PolicyId", str)
 OperationId = NewType("OperationId", str)
+AccountId = NewType("AccountId", str)
+TokenId = NewType("TokenId", str)
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """A name is a DNS label (RFC 1123): it becomes a guest's host name and stands in switches' rules."""
+ACCOUNT_PATTERN = r"^[a-z0-9]([a-z0-9._+@-]{0,118}[a-z0-9])?$"
+"""An account's name may be a mail address. Lower case only, so that no two look alike."""
 LABEL_KEY_PATTERN = r"^[a-z0-9]([a-z0-9./-]{0,61}[a-z0-9])?$"
 LABEL_VALUE_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$|^$"
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -31,6 +35,14 @@ def check_name(name: str, *, field: str = "name") -> str:
         raise Invalid(
             field=field, why="a name has 1 to 63 lower-case letters, digits and hyphens, and no hyphen at an end"
         )
+    return name
+
+
+def check_account_name(name: str, *, field: str = "name") -> str:
+    """Give the name back, or refuse it as `Invalid`."""
+    if not re.fullmatch(ACCOUNT_PATTERN, name):
+        why = "an account's name has 1 to 120 lower-case letters, digits and ._+@-, at its ends a letter or digit"
+        raise Invalid(field=field, why=why)
     return name
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ringfence.errors import ErrorRecord
+from ringfence.model.actors import CONTROLLER, Actor
 from ringfence.model.names import OperationId
 
 
@@ -56,6 +57,8 @@ class OperationStep:
 class Operation:
     """`subject_id` is the record it acts on; `asked` what was asked; `result` what came of it; `error` why not.
 
+    `asked_by` is who asked for it, None if the controller began it by itself.
+
     `version` grows with every change of the operation, so that a watcher can tell what it has seen.
     """
 
@@ -71,3 +74,9 @@ class Operation:
     result: Mapping[str, Any] = field(default_factory=dict)
     error: ErrorRecord | None = None
     version: int = 1
+    asked_by: Actor | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts in it: the controller, on behalf of whoever asked."""
+        return CONTROLLER if self.asked_by is None else self.asked_by.served_by_controller()

@@ -9,7 +9,7 @@ from ringfence.model.names import ProjectId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A tenant. `owner` is a person's name or address; a VM belongs to it unless another owner is named."""
+    """A tenant. `owner` is an account's name; a VM belongs to it unless another owner is named."""
 
     id: ProjectId
     name: str

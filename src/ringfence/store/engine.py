@@ -40,8 +40,11 @@ def open_store(url: str) -> Store:
     return Store(make_engine(url))
 
 
-def migrate(url: str) -> None:
-    """Bring the database to this version's tables, in one transaction; safe when several controllers start at once."""
+def migrate(url: str, *, revision: str = "head") -> None:
+    """Bring the database to this version's tables, in one transaction; safe when several controllers start at once.
+
+    Another `revision` than the newest is for tests of the migrations.
+    """
     engine = make_engine(url)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
@@ -55,7 +58,7 @@ def migrate(url: str) -> None:
                 connection.execute(text("SET LOCAL lock_timeout = '4s'"))
                 connection.execute(text("SET LOCAL statement_timeout = '60s'"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     except CommandError as error:
         raise Invalid(field="database", why=f"its tables are not of this version or an older one ({error})") from error
     finally:

@@ -33,7 +33,7 @@ class Reply:
     headers: Mapping[str, str]
 
 
-def begin_request(session: Session, *, token_id: str, route: str, key: str, digest: str) -> Reply | None:
+def begin_request(session: Session, *, account_id: str, route: str, key: str, digest: str) -> Reply | None:
     """Begin a request under a key: None if it is new, else the reply to the first one.
 
     `digest` is of the request's body. Another body is refused as `IdempotencyKeyReused`, a first request that has not
@@ -42,9 +42,9 @@ def begin_request(session: Session, *, token_id: str, route: str, key: str, dige
     if not 0 < len(key) <= LONGEST_KEY:
         raise Invalid(field="Idempotency-Key", why=f"it has 1 to {LONGEST_KEY} characters")
     begun: dict[str, Any] = {"digest": digest, "status": None, "body": None, "headers": {}, "created_at": now()}
-    if rows.insert_unless_there(session, table, {"token_id": token_id, "route": route, "key": key, **begun}):
+    if rows.insert_unless_there(session, table, {"account_id": account_id, "route": route, "key": key, **begun}):
         return None
-    row = session.execute(select(table).where(_this(token_id, route, key)).with_for_update()).one_or_none()
+    row = session.execute(select(table).where(_this(account_id, route, key)).with_for_update()).one_or_none()
     if row is None:
         # The first request failed and forgot its key between the two statements.
         raise RequestInFlight(key=key)
@@ -54,14 +54,14 @@ def begin_request(session: Session, *, token_id: str, route: str, key: str, dige
         return Reply(status=row.status, body=row.body, headers=row.headers)
     if age_seconds(row.created_at) < ABANDONED_SECONDS:
         raise RequestInFlight(key=key)
-    session.execute(update(table).where(_this(token_id, route, key)).values(**begun))
+    session.execute(update(table).where(_this(account_id, route, key)).values(**begun))
     return None
 
 
 def finish_request(
     session: Session,
     *,
-    token_id: str,
+    account_id: str,
     route: str,
     key: str,
     status: int,
@@ -70,12 +70,12 @@ def finish_request(
 ) -> None:
     """Keep the reply for whoever sends the same request again."""
     reply = {"status": status, "body": body, "headers": dict(headers or {})}
-    session.execute(update(table).where(_this(token_id, route, key)).values(**reply))
+    session.execute(update(table).where(_this(account_id, route, key)).values(**reply))
 
 
-def forget_request(session: Session, *, token_id: str, route: str, key: str) -> None:
+def forget_request(session: Session, *, account_id: str, route: str, key: str) -> None:
     """Forget a request whose work failed, so that it can be sent again; one that was answered stays."""
-    session.execute(delete(table).where(_this(token_id, route, key), table.c.status.is_(None)))
+    session.execute(delete(table).where(_this(account_id, route, key), table.c.status.is_(None)))
 
 
 def prune_requests(session: Session, *, older_than_seconds: float = 86400) -> int:
@@ -84,5 +84,5 @@ def prune_requests(session: Session, *, older_than_seconds: float = 86400) -> in
     return len(session.execute(delete(table).where(old).returning(table.c.key)).all())
 
 
-def _this(token_id: str, route: str, key: str) -> Any:
-    return (table.c.token_id == token_id) & (table.c.route == route) & (table.c.key == key)
+def _this(account_id: str, route: str, key: str) -> Any:
+    return (table.c.account_id == account_id) & (table.c.route == route) & (table.c.key == key)

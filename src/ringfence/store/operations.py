@@ -11,9 +11,11 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import Session
 
 from ringfence.errors import ErrorRecord, NotFound
+from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.names import OperationId
 from ringfence.model.operations import Operation, OperationKind, OperationState, OperationStep, StepState
 from ringfence.store import rows
+from ringfence.store.acting import current_actor
 from ringfence.store.engine import changed
 from ringfence.store.ids import new_id, now
 from ringfence.store.pages import Page, page_of_rows
@@ -37,6 +39,7 @@ def add_operation(
         "asked": dict(asked or {}),
         "created_at": now(),
         "result": {},
+        "asked_by": None if current_actor().kind is ActorKind.CONTROLLER else asdict(current_actor()),
     }
     session.execute(insert(table).values(**values))
     changed(session, KIND, str(values["id"]))
@@ -144,9 +147,14 @@ def _built(session: Session, found: Collection[Row[Any]]) -> list[Operation]:
             result=row.result,
             error=None if row.error is None else ErrorRecord(**row.error),
             version=row.version,
+            asked_by=None if row.asked_by is None else _built_actor(row.asked_by),
         )
         for row in found
     ]
+
+
+def _built_actor(told: Mapping[str, Any]) -> Actor:
+    return Actor(**{**told, "kind": ActorKind(told["kind"])})
 
 
 def _built_step(row: Row[Any]) -> OperationStep:

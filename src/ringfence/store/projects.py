@@ -1,4 +1,4 @@
-"""Projects: tenants, each with an owner."""
+"""Projects: tenants, each owned by an account that is one of its members."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
-from ringfence.errors import Invalid
+from ringfence.model.access import Role
 from ringfence.model.names import ProjectId, check_name
 from ringfence.model.projects import Project
-from ringfence.store import rows
+from ringfence.store import accounts, members, rows
 from ringfence.store.engine import changed
 from ringfence.store.ids import new_id
 from ringfence.store.pages import Page
@@ -21,9 +21,14 @@ KIND = "project"
 
 
 def add_project(session: Session, *, name: str, owner: str) -> Project:
-    """Add a project; its owner is never empty."""
-    values = {"id": new_id(), "name": check_name(name), "owner": check_owner(owner)}
+    """Add a project; its owner becomes a member, and has an account made if there is none of this name."""
+    values = {
+        "id": new_id(),
+        "name": check_name(name),
+        "owner": accounts.person_named(session, owner, field="owner").name,
+    }
     rows.insert_row(session, table, KIND, values)
+    members.put_member(session, values["id"], values["owner"], Role.PROJECT_OWNER)
     changed(session, KIND, values["id"])
     return project(session, values["id"])
 
@@ -40,14 +45,16 @@ def projects(session: Session, *, limit: int = 100, after: str | None = None) ->
 def change_project(
     session: Session, ref: str, *, revision: int | None = None, name: str | None = None, owner: str | None = None
 ) -> Project:
-    """Change what is given. VMs keep the owner they have."""
+    """Change what is given; the new owner becomes a member, as at the birth. VMs keep the owner they have."""
     row = rows.find_row(session, table, KIND, ref)
     wanted = {
         "name": None if name is None else check_name(name),
-        "owner": None if owner is None else check_owner(owner),
+        "owner": None if owner is None else accounts.person_named(session, owner, field="owner").name,
     }
     if rows.change_row(session, table, KIND, row, revision, wanted):
         changed(session, KIND, row.id)
+    if wanted["owner"] is not None:
+        members.put_member(session, row.id, wanted["owner"], Role.PROJECT_OWNER)
     return project(session, row.id)
 
 
@@ -63,13 +70,6 @@ def remove_project(session: Session, ref: str, *, revision: int | None = None) -
     }
     rows.remove_row(session, table, KIND, row, used_by)
     changed(session, KIND, row.id)
-
-
-def check_owner(owner: str, *, field: str = "owner") -> str:
-    """Give the owner back, or refuse it: a person's name or address, not empty, at most 255 characters."""
-    if not owner.strip() or len(owner) > 255:
-        raise Invalid(field=field, why="an owner is a person's name or address, of 1 to 255 characters")
-    return owner.strip()
 
 
 def _built(row: Row[Any]) -> Project:

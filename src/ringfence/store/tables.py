@@ -85,14 +85,41 @@ zone_mixes = Table(
     CheckConstraint("zone_a < zone_b", name="ordered"),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("name", String(120), nullable=False, unique=True),
+    Column("kind", String(15), nullable=False),
+    Column("display_name", String(200), nullable=False, server_default=""),
+    Column("email", String(254), nullable=False, server_default=""),
+    Column("disabled", Boolean, nullable=False),
+    _revision(),
+)
+
+account_roles = Table(
+    "account_roles",
+    metadata,
+    _owned("account_id", "accounts", primary_key=True),
+    Column("role", String(31), primary_key=True),
+)
+
 projects = Table(
     "projects",
     metadata,
     _id(),
     _name(),
-    Column("owner", String(255), nullable=False),
+    Column("owner", String(255), nullable=False, index=True),
     _revision(),
     CheckConstraint("owner <> ''", name="owned"),
+)
+
+project_members = Table(
+    "project_members",
+    metadata,
+    _owned("project_id", "projects", primary_key=True),
+    Column("account_id", String(36), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(31), nullable=False),
 )
 
 flavors = Table(
@@ -170,7 +197,8 @@ vms = Table(
     Column("name", String(63), nullable=False),
     _refers("project_id", "projects", index=False),
     _refers("zone_id", "zones"),
-    Column("owner", String(255), nullable=False),
+    # An account's name, as a trigger sees to: what is shown and told to hosts needs no second look.
+    Column("owner", String(255), nullable=False, index=True),
     _refers("flavor_id", "flavors"),
     _refers("image_id", "images"),
     # Copied from the flavor at birth: a flavor that changes later does not resize a VM that has its place.
@@ -246,6 +274,8 @@ operations = Table(
     Column("result", JSON, nullable=False),
     Column("error", JSON(none_as_null=True), nullable=True),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Who asked for it; null for what the controller began by itself.
+    Column("asked_by", JSON(none_as_null=True), nullable=True),
 )
 
 operation_steps = Table(
@@ -294,17 +324,21 @@ tokens = Table(
     "tokens",
     metadata,
     _id(),
-    _name(),
+    _owned("account_id", "accounts"),
+    Column("name", String(63), nullable=False),
     Column("secret_sha256", String(64), nullable=False, unique=True),
-    Column("scope", String(63), nullable=False),
+    # The permissions it is narrowed to; none: it may all that its account may.
+    Column("scope", JSON, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("expires_at", String(32), nullable=True),
+    Column("last_used_at", String(32), nullable=True),
+    UniqueConstraint("account_id", "name"),
 )
 
 idempotency = Table(
     "idempotency",
     metadata,
-    _owned("token_id", "tokens", primary_key=True),
+    _owned("account_id", "accounts", primary_key=True),
     Column("route", String(255), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("digest", String(64), nullable=False),
@@ -313,3 +347,7 @@ idempotency = Table(
     Column("headers", JSON, nullable=False),
     Column("created_at", String(32), nullable=False),
 )
+
+# Their triggers look the owner up: no reference that SQLAlchemy could order them by.
+projects.add_is_dependent_on(accounts)
+vms.add_is_dependent_on(accounts)

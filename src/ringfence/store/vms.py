@@ -16,12 +16,11 @@ from ringfence.model.images import Image, ImageFormat, ImageState
 from ringfence.model.names import FlavorId, HostId, ImageId, ProjectId, VmId, ZoneId, check_labels, check_name
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.model.vms import Nic, Vm, VmSpec, VmState
-from ringfence.store import images, operations, rows
+from ringfence.store import accounts, images, operations, rows
 from ringfence.store.engine import changed, fence_changed
 from ringfence.store.ids import new_id
 from ringfence.store.networks import add_ports, ports_of
 from ringfence.store.pages import Page, page_of_rows
-from ringfence.store.projects import check_owner
 from ringfence.store.tables import claims, flavors, hosts, ports, projects, zones
 from ringfence.store.tables import images as image_table
 from ringfence.store.tables import networks as network_table
@@ -62,7 +61,8 @@ def add_vm(
 ) -> tuple[Vm, Operation]:
     """Add a VM in state creating, its ports, and the operation that is to create it: all or nothing.
 
-    `owner` empty: the project's. `host`: the one host asked for, which the operation's `asked` tells as `host_id`.
+    `owner` is an account; empty: the project's. `host`: the one host asked for, which the operation's `asked` tells as
+    `host_id`.
     """
     in_project = rows.find_row(session, projects, "project", project)
     in_zone = rows.find_row(session, zones, "zone", zone)
@@ -76,7 +76,7 @@ def add_vm(
         "name": check_name(name),
         "project_id": in_project.id,
         "zone_id": in_zone.id,
-        "owner": check_owner(owner or in_project.owner),
+        "owner": accounts.account(session, owner or in_project.owner).name,
         "flavor_id": of_flavor.id,
         "image_id": of_image.id,
         "vcpus": of_flavor.vcpus,
@@ -148,9 +148,10 @@ def change_vm(
 ) -> Vm:
     """Change labels (given whole) or owner; zone and project never change."""
     row = rows.find_by_id(session, table, KIND, vm_id)
+    rows.check_revision(KIND, row, revision)
     wanted = {
         "labels": None if labels is None else check_labels(dict(labels)),
-        "owner": None if owner is None else check_owner(owner),
+        "owner": None if owner is None else accounts.account(session, owner).name,
     }
     if rows.change_row(session, table, KIND, row, revision, wanted):
         fence_changed(session)

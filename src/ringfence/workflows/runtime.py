@@ -156,7 +156,8 @@ class Runtime:
             # Read outside a step: what is used of it never changes.
             operation = self._world.records.operation(operation_id)
             story = Story(operation, world=self._world, patience=self._patience, clock=self._clock, durable=_durable)
-            _tell(story)
+            with self._world.acting(operation.actor):
+                _tell(story)
         except NotFound:
             _log.warning("operation %s was started but never committed", operation_id)
         finally:

@@ -11,11 +11,13 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from ringfence.decide.segmentation import Fabric, Intent, compile_fabric
 from ringfence.errors import ErrorRecord, Refused, RingfenceError, Unfinished, Unreachable, from_record
+from ringfence.model.actors import Actor
 from ringfence.model.names import HostId
 from ringfence.model.operations import Operation, OperationState, StepState
 from ringfence.ports import Fence, Hypervisors, Records
@@ -32,6 +34,8 @@ class World:
     hypervisors: Hypervisors
     fence: Fence
     compile_fence: Callable[[Intent], Fabric] = compile_fabric
+    acting: Callable[[Actor], AbstractContextManager[None]] = lambda _actor: nullcontext()
+    """Makes what is changed inside the actor's doing."""
 
 
 @dataclass(frozen=True, kw_only=True)

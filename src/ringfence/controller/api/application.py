@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from ringfence import __version__
 from ringfence.controller import problems
+from ringfence.controller.admission import access_of
 from ringfence.controller.api import (
     consoles,
     flavors,
@@ -32,11 +33,10 @@ from ringfence.controller.api import (
 )
 from ringfence.controller.gate import Gate
 from ringfence.controller.parts import Parts
-from ringfence.controller.problems import Problem, TokenMissing, TokenUnknown
-from ringfence.store import tokens
+from ringfence.controller.problems import Problem
+from ringfence.model.actors import Actor
 
 _UPLOAD = re.compile(r"/v1/images/[^/]+/file")
-_SECRET_SUBPROTOCOL = "ringfence.token."  # noqa: S105 - a prefix, not a secret
 _DESCRIPTION = """
 A private cloud for KVM hosts that keeps its tenants apart and can prove it.
 
@@ -67,9 +67,12 @@ def api_app(parts: Parts) -> FastAPI:
         app.include_router(noun.router)
     _add_docs(app)
 
-    async def admit(scope: Scope) -> None:
-        if scope["path"].startswith("/v1"):
-            scope["state"]["token_id"] = await anyio.to_thread.run_sync(_token_id, parts, _bearer(scope))
+    async def admit(scope: Scope) -> Actor | None:
+        if not scope["path"].startswith("/v1"):
+            return None
+        access = await anyio.to_thread.run_sync(access_of, parts.store, scope)
+        scope["state"]["access"] = access
+        return access.actor
 
     app.add_middleware(Gate, admit=admit, streams=_is_upload)
     return app
@@ -81,29 +84,6 @@ def _operation_id(route: APIRoute) -> str:
 
 def _is_upload(scope: Scope) -> bool:
     return scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]) is not None
-
-
-def _bearer(scope: Scope) -> str:
-    """Find the token in the header; for a WebSocket, which browsers give no headers, among the subprotocols too."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, secret = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and secret.strip():
-                return str(secret.strip())
-    for offered in scope.get("subprotocols", []):
-        if offered.startswith(_SECRET_SUBPROTOCOL):
-            return str(offered.removeprefix(_SECRET_SUBPROTOCOL))
-    raise TokenMissing
-
-
-def _token_id(parts: Parts, secret: str) -> str:
-    if len(secret) > 256:
-        raise TokenUnknown
-    with parts.store.reading() as session:
-        token = tokens.token_of(session, secret)
-    if token is None:
-        raise TokenUnknown
-    return token.id
 
 
 def _add_docs(app: FastAPI) -> None:

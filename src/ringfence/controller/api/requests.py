@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from ringfence.controller.admission import Access
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import PreconditionMissing
 from ringfence.errors import Invalid
@@ -25,6 +26,13 @@ def _parts(request: Request) -> Parts:
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts
+
+
+def access_in(request: Request) -> Access:
+    """Give who asks, and what they hold."""
+    access = request.state.access
+    assert isinstance(access, Access)
+    return access
 
 
 WithParts = Annotated[Parts, Depends(_parts)]
@@ -139,18 +147,18 @@ def create(
     """Like `change`, but a repetition under the same idempotency key is told what came of the first."""
     if key is None:
         return change(parts, do)
-    token_id = str(request.state.token_id)
+    account_id = access_in(request).grants.account.id
     route = f"{request.method} {request.url.path}"
     digest = hashlib.sha256(body.model_dump_json().encode() if body is not None else b"").hexdigest()
     with parts.store.transaction() as session:
-        reply = idempotency.begin_request(session, token_id=token_id, route=route, key=key, digest=digest)
+        reply = idempotency.begin_request(session, account_id=account_id, route=route, key=key, digest=digest)
         if reply is not None:
             headers = {**reply.headers, "Idempotent-Replayed": "true"}
             return JSONResponse(reply.body, status_code=reply.status, headers=headers)
         done = do(session)
         idempotency.finish_request(
             session,
-            token_id=token_id,
+            account_id=account_id,
             route=route,
             key=key,
             status=done.status,

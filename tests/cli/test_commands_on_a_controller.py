@@ -91,6 +91,17 @@ def test_a_vm_lives_its_life_by_the_command_line(furnished: Ringfence) -> None:
     furnished("vm show web", code=1)
 
 
+def test_what_is_simulated_is_told_once_beside_the_result(furnished: Ringfence) -> None:
+    listed = furnished("zone list", "-o", "json")
+    assert listed.stderr.count("SIMULATED") == 1
+    assert json.loads(listed.stdout)
+    verified = furnished("verify")
+    assert verified.stderr.count("SIMULATED") == 1
+    assert "simulated hosts prove nothing" in verified.stdout
+    assert "0 kept" in verified.stdout
+    furnished("verify", "--strict", code=1)
+
+
 def test_what_a_vm_needs_is_made_by_the_command_line(ringfence: Ringfence, tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     disk.write_bytes(bytes(1 << 20))

@@ -7,6 +7,7 @@ import socket
 import httpx
 import pytest
 
+from ringfence import __version__
 from ringfence.store import zones
 
 pytestmark = pytest.mark.store
@@ -38,8 +39,36 @@ def test_nothing_below_v1_is_told_without_a_token(cloud) -> None:
         problem(stranger.post("/v1/zones", content=b"{broken"), 401, "token-missing")
         paths = stranger.get("/openapi.json").json()["paths"]
         for path, methods in paths.items():
-            for method in methods:
+            for method in methods if path != "/v1/about" else ():
                 problem(stranger.request(method, path.replace("{", "x").replace("}", "x")), 401, "token-missing")
+
+
+def test_anyone_may_know_what_this_is(cloud) -> None:
+    with httpx.Client(base_url=cloud.http.base_url, trust_env=False) as stranger:
+        about = stranger.get("/v1/about")
+        assert about.json() == {"name": "ringfence", "version": __version__, "simulated": True}
+        assert stranger.get("/openapi.json").json()["paths"]["/v1/about"]["get"]["security"] == []
+        problem(stranger.get("/v1/about/"), 401, "token-missing")
+
+
+def test_what_simulated_hosts_answer_says_so_everywhere(cloud) -> None:
+    described = cloud.http.get("/openapi.json").json()["info"]
+    assert described["title"] == "ringfence (simulated)"
+    assert "simulated" in described["description"]
+    for path in ("/", "/docs", "/openapi.json", "/v1/about", "/v1/zones", "/v1/nowhere"):
+        assert cloud.http.get(path).headers.get_list("ringfence-simulated") == ["true"], path
+    with httpx.Client(base_url=cloud.http.base_url, trust_env=False) as stranger:
+        assert stranger.get("/v1/zones").headers["ringfence-simulated"] == "true"
+
+
+def test_simulated_hosts_show_no_promise(cloud) -> None:
+    cloud.run(cloud.join("h1"))
+    ended = cloud.end_of(cloud.post("/v1/verifications", expect=202)["id"])
+    assert ended["state"] == "done", ended
+    findings = ended["result"]["findings"]
+    assert {finding["promise"] for finding in findings} == set(range(1, 8))
+    assert ended["result"]["kept"] == 0
+    assert {finding["seen"] for finding in findings} == {"simulated hosts prove nothing"}
 
 
 def test_every_refusal_is_a_problem_document(cloud) -> None:

@@ -54,6 +54,8 @@ def test_the_token_is_shown_at_the_first_start_and_never_again(tmp_path) -> None
     with controller(tmp_path / "data") as (process, first):
         asked = httpx.get(f"{first['API']}/v1/zones", headers={"Authorization": f"Bearer {first['admin token']}"})
         assert asked.status_code == 200
+        assert httpx.get(f"{first['API']}/v1/about").json()["simulated"] is False
+        assert "ringfence-simulated" not in asked.headers
         assert end(process) < 5
         assert process.returncode == 0
         assert first["admin token"] not in process.stderr.read()

@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli.output import Output
+from ringfence.cli.output import Output, notice
 from ringfence.client.connection import Client
 from ringfence.client.settings import Settings, read_settings
 from ringfence.errors import RingfenceError
 
 COMPLETION_SECONDS = 1.0
+SIMULATED_NOTICE = "SIMULATED: the hosts behind this controller are simulated; nothing here is proof of anything."
 
 
 def connect(ctx: typer.Context) -> Client:
     """Open the client that the settings and `--url` tell of."""
-    return Client(read_settings(url_of(ctx)))
+    return Client(read_settings(url_of(ctx)), on_simulated=lambda: notice(SIMULATED_NOTICE))
 
 
 def url_of(ctx: typer.Context) -> str | None:

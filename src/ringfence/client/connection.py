@@ -10,7 +10,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -24,6 +24,8 @@ from ringfence.errors import ErrorRecord, Refused, RingfenceError, Unreachable, 
 Json = dict[str, Any]
 
 PAGE_LIMIT = 200
+SIMULATED = "Ringfence-Simulated"
+"""The header of every answer of a controller without real hosts."""
 RETRY_SECONDS = 0.5
 RECONNECT_SECONDS = 60.0
 """How long `follow` outlives a controller that is away: operations go on after its restart, so following does too."""
@@ -54,12 +56,23 @@ class NotTheController(Refused):
 
 
 class Client:
-    """Speaks to one controller. Every failure comes out as a `RingfenceError`."""
+    """Speaks to one controller. Every failure comes out as a `RingfenceError`.
 
-    def __init__(self, settings: Settings, *, transport: httpx.BaseTransport | None = None) -> None:
+    `on_simulated` is called at the first answer of a controller that says its hosts are simulated.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        on_simulated: Callable[[], None] = lambda: None,
+    ) -> None:
         if not settings.token:
             raise NoToken(url=settings.url)
         self.settings = settings
+        self.simulated = False
+        self._on_simulated = on_simulated
         self._http = httpx.Client(
             base_url=settings.url,
             headers={
@@ -69,6 +82,7 @@ class Client:
             timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
             verify=trust(settings),
             transport=transport,
+            event_hooks={"response": [self._heard]},
             # The environment's proxies are for the web, and would be handed the token.
             trust_env=False,
         )
@@ -188,6 +202,11 @@ class Client:
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
             raise ControllerUnreachable(url=self.settings.url, why=why) from error
+
+    def _heard(self, response: httpx.Response) -> None:
+        if SIMULATED in response.headers and not self.simulated:
+            self.simulated = True
+            self._on_simulated()
 
     def _object(self, response: httpx.Response) -> Json:
         if not response.content:

@@ -88,11 +88,17 @@ class _WorkflowRecords(StoredRecords):
 
 
 class Controller:
-    """One controller. `start`, then `stop`; not twice. `fence` and `patience` are given by tests only."""
+    """One controller. `start`, then `stop`; not twice.
+
+    A `fence` is given only where hosts are simulated, and the controller then says so in everything it tells.
+    `patience` is given by tests only.
+    """
 
     def __init__(self, settings: Settings, *, fence: Fence | None = None, patience: Patience | None = None) -> None:
         self.settings = settings
         self._fence = fence
+        # SAFETY: not a setting of its own, so that no fence that only pretends can go without the label.
+        self._simulated = fence is not None
         self._patience = patience
         self._clock = SystemClock()
         self._stopping: list[Callable[[], None]] = []
@@ -165,8 +171,13 @@ class Controller:
         _sweep_images(store, files)
         records, for_workflows = StoredRecords(store), _WorkflowRecords(store)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
-        fence = self._fence or self._ovn(authority)
-        world = World(records=for_workflows, hypervisors=hypervisors, fence=fence, acting=acting)
+        world = World(
+            records=for_workflows,
+            hypervisors=hypervisors,
+            fence=self._fence or self._ovn(authority),
+            acting=acting,
+            simulated=self._simulated,
+        )
         runtime = Runtime(
             world,
             database=_workflows_database(settings),
@@ -193,6 +204,7 @@ class Controller:
             imports=imports,
             consoles=Consoles(),
             agents_address=self.agents_address,
+            simulated=self._simulated,
         )
         return parts, api_socket, agents_socket
 

@@ -26,7 +26,10 @@ class Operations(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything a route may use. `agents_address` is what join tokens tell hosts to dial, as HOST:PORT."""
+    """Everything a route may use. `agents_address` is what join tokens tell hosts to dial, as HOST:PORT.
+
+    `simulated`: there are no real hosts, and every answer says so.
+    """
 
     settings: Settings
     store: Store
@@ -38,3 +41,4 @@ class Parts:
     imports: ImageImports
     consoles: Consoles
     agents_address: str
+    simulated: bool

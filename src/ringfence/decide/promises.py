@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 from ringfence.model.evidence import CloudSighted, Finding, Promise, Verdict
@@ -13,10 +14,17 @@ from ringfence.model.zones import may_mix
 TUNNEL = ":6081"
 """Geneve's UDP port (RFC 8926): the overlay tunnel, one of the three exceptions of promise 5."""
 RUNNING = frozenset({"running", "paused", "blocked"})
+NO_PROOF = "simulated hosts prove nothing"
+_AT_BEST = {Verdict.KEPT: Verdict.UNKNOWN, Verdict.UNKNOWN: Verdict.UNKNOWN, Verdict.PENDING: Verdict.PENDING}
 
 
 def judge(seen: CloudSighted) -> tuple[Finding, ...]:
     """Judge every promise; at least one finding for each, and one of a promise not yet built says so."""
+    findings = _each(seen)
+    return tuple(_unproven(finding) for finding in findings) if seen.simulated else findings
+
+
+def _each(seen: CloudSighted) -> tuple[Finding, ...]:
     return (
         *_fence(seen),
         *_company(seen),
@@ -174,6 +182,13 @@ def _finding(
     if unknown:
         return Finding(promise=promise, question=question, verdict=Verdict.UNKNOWN, seen=unknown[0], items=unknown)
     return Finding(promise=promise, question=question, verdict=Verdict.KEPT, seen=kept)
+
+
+def _unproven(finding: Finding) -> Finding:
+    """Call nothing kept that only simulated hosts were asked about. A defect found on them is a defect all the same."""
+    if finding.verdict is Verdict.BROKEN:
+        return finding
+    return replace(finding, verdict=_AT_BEST[finding.verdict], seen=NO_PROOF, items=())
 
 
 def _pending(promise: Promise, question: str) -> Finding:

@@ -73,6 +73,7 @@ class CloudSighted:
     do not follow. `bound` tells for each port the hosts whose switches carry it. `database_refusals` holds, for each
     constraint that was tried, what the database answered, and "" where it let the attempt pass. `moving` and `busy`
     hold what operations under way at that time may be changing. `stale_minutes` is when an operation counts as stuck.
+    `simulated`: there were no real hosts to look at.
     """
 
     hosts: tuple[HostSighted, ...]
@@ -86,3 +87,4 @@ class CloudSighted:
     unfinished: tuple[Operation, ...] = ()
     stuck: tuple[Operation, ...] = ()
     busy: frozenset[VmId] = field(default_factory=frozenset)
+    simulated: bool = False

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The ports that stories act through, and the compiler of the fence."""
+    """The ports that stories act through, the compiler of the fence, and whether the hosts are simulated."""
 
     records: Records
     hypervisors: Hypervisors
@@ -36,6 +36,7 @@ class World:
     compile_fence: Callable[[Intent], Fabric] = compile_fabric
     acting: Callable[[Actor], AbstractContextManager[None]] = lambda _actor: nullcontext()
     """Makes what is changed inside the actor's doing."""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

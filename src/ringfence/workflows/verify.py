@@ -63,6 +63,7 @@ def _look(story: Story) -> CloudSighted:
         unfinished=tuple(under_way.values()),
         stuck=tuple(operation for operation in under_way.values() if _stuck(operation, story.clock.now())),
         busy=busy,
+        simulated=story.world.simulated,
     )
 
 

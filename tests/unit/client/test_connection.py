@@ -44,6 +44,18 @@ def test_the_token_is_sent_with_every_request() -> None:
     assert seen == ["Bearer secret"]
 
 
+def test_what_is_simulated_is_told_once_and_what_is_real_never() -> None:
+    told = []
+    for headers, times in (({"Ringfence-Simulated": "true"}, 1), ({}, 0)):
+        transport = httpx.MockTransport(lambda _, headers=headers: httpx.Response(200, headers=headers, json={}))
+        asking = Client(Settings(token="t"), transport=transport, on_simulated=lambda: told.append("simulated"))
+        asking.get("/v1/zones/a")
+        asking.get("/v1/zones/b")
+        assert len(told) == times
+        assert asking.simulated is bool(times)
+        told.clear()
+
+
 def test_nothing_is_sent_without_a_token() -> None:
     with pytest.raises(NoToken):
         Client(Settings())

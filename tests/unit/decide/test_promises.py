@@ -83,6 +83,18 @@ def test_every_promise_has_a_finding_and_a_sound_cloud_breaks_none(sound):
     assert not [finding for finding in findings if finding.verdict in (Verdict.BROKEN, Verdict.UNKNOWN)]
 
 
+def test_simulated_hosts_show_no_promise(sound):
+    for finding in judge(replace(sound, simulated=True)):
+        assert finding.verdict in (Verdict.UNKNOWN, Verdict.PENDING), finding
+        assert finding.seen == "simulated hosts prove nothing"
+
+
+def test_a_defect_found_on_simulated_hosts_is_still_told(sound):
+    drifted = replace(sound, drift=("add rule x",), simulated=True)
+    assert Verdict.BROKEN in verdicts(drifted, Promise.FENCE)
+    assert not [finding for finding in judge(drifted) if finding.verdict is Verdict.KEPT]
+
+
 def test_what_is_not_built_yet_is_pending_and_never_kept(sound):
     assert verdicts(sound, Promise.CLEARANCE) == {Verdict.PENDING}
     assert verdicts(sound, Promise.SECRETS) == {Verdict.PENDING}

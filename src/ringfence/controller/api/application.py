@@ -19,6 +19,7 @@ from ringfence import __version__
 from ringfence.controller import problems
 from ringfence.controller.admission import access_of
 from ringfence.controller.api import (
+    about,
     consoles,
     flavors,
     hosts,
@@ -51,9 +52,9 @@ _CONTENT_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
 def api_app(parts: Parts) -> FastAPI:
     """Build the application behind the API's listener."""
     app = FastAPI(
-        title="ringfence",
+        title="ringfence (simulated)" if parts.simulated else "ringfence",
         version=__version__,
-        description=_DESCRIPTION,
+        description=f"\n{about.NOTICE}\n{_DESCRIPTION}" if parts.simulated else _DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
@@ -63,18 +64,21 @@ def api_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     problems.install(app)
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    for noun in nouns:
+    for noun in (about, *nouns):
         app.include_router(noun.router)
     _add_docs(app)
 
     async def admit(scope: Scope) -> Actor | None:
-        if not scope["path"].startswith("/v1"):
+        if not scope["path"].startswith("/v1") or scope["path"] == about.PATH:
             return None
         access = await anyio.to_thread.run_sync(access_of, parts.store, scope)
         scope["state"]["access"] = access
         return access.actor
 
     app.add_middleware(Gate, admit=admit, streams=_is_upload)
+    if parts.simulated:
+        # SAFETY: outermost, so that no answer goes out without it.
+        app.add_middleware(about.Labelled)
     return app
 
 

@@ -1,0 +1,52 @@
+"""What anyone may know of this controller, before signing in: its name, its version, whether its hosts are simulated.
+
+Everything that a controller of simulated hosts answers carries a header that says so, refusals and consoles included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from fastapi import APIRouter, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ringfence import __version__
+from ringfence.controller.api.requests import WithParts, told
+from ringfence.controller.api.shapes import Told
+
+PATH = "/v1/about"
+HEADER = b"ringfence-simulated"
+NOTICE = "**Simulated.** The hosts behind this controller are simulated: no guest runs, and nothing here is proof."
+_BEGINS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+router = APIRouter(prefix=PATH, tags=["about"])
+
+
+class AboutTold(Told):
+    """`simulated`: there are no real hosts behind this controller, and nothing it says shows a promise."""
+
+    name: str
+    version: str
+    simulated: bool
+
+
+@router.get("", response_model=AboutTold, openapi_extra={"security": []})
+def get_about(parts: WithParts) -> Response:
+    """Tell what this is. The only route that needs no token."""
+    return told(AboutTold(name="ringfence", version=__version__, simulated=parts.simulated))
+
+
+class Labelled:
+    """Wraps an application so that every answer says that it is simulated."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def labelled(message: MutableMapping[str, Any]) -> None:
+            if message["type"] in _BEGINS:
+                message["headers"] = [*message.get("headers", []), (HEADER, b"true")]
+            await send(message)
+
+        await self._app(scope, receive, labelled)

@@ -1,24 +1,24 @@
 """`ringfence vm console`: a terminal, or a pipe, joined to a VM's serial console over a WebSocket.
 
-It knows nothing of terminals' languages: bytes go through as they are, both ways.
+It knows nothing of terminals' languages: bytes go through as they are, both ways. One thread does both, because a TLS
+connection must not be read and written at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-import select
 import signal
 import ssl
 import sys
 import termios
-import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import FrameType
 
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from ringfence.cli.output import notice
 from ringfence.client.connection import ControllerUnreachable, problem_of, trust
@@ -28,67 +28,87 @@ ESCAPE = b"\x1d"
 """Ctrl-], as in telnet and virsh."""
 LINGER_SECONDS = 2.0
 """How long a pipe's reader still listens for the guest's answer after the input ended and the guest fell silent."""
+OPEN_SECONDS = 45.0
+"""Longer than the controller waits for the host, so that its own words about a host that does not come are heard."""
 
 
 def attach(settings: Settings, path: str, *, title: str) -> None:
     """Join standard input and output to the console until either side ends, or Ctrl-] is typed."""
     url = "ws" + settings.url.removeprefix("http") + path
-    with _connected(settings, url) as socket:
+    asyncio.run(_attach(settings, url, title=title))
+
+
+async def _attach(settings: Settings, url: str, *, title: str) -> None:
+    async with _connected(settings, url) as socket:
         if sys.stdin.isatty():
             with _raw_terminal(sys.stdin.fileno()):
                 # ORDER: raw, then told: what is typed from here on goes to the guest. A raw line ends in CR LF.
                 sys.stderr.write(f"Attached to {title}. Press Enter for a prompt; Ctrl-] leaves.\r\n")
                 sys.stderr.flush()
-                _join(socket, watch_escape=True)
+                await _join(socket, watch_escape=True)
             notice(f"\nLeft {title}.")
         else:
-            _join(socket, watch_escape=False)
+            await _join(socket, watch_escape=False)
 
 
-def _join(socket: ClientConnection, *, watch_escape: bool) -> None:
-    """Copy bytes both ways: a thread writes what the guest sends, this one sends what is typed."""
-    heard = threading.Event()
-    ended, ends = os.pipe()
-
-    def listen() -> None:
-        try:
-            for frame in socket:
-                heard.set()
-                _write_all(sys.stdout.fileno(), frame if isinstance(frame, bytes) else frame.encode())
-        except (ConnectionClosed, OSError):
-            pass
-        finally:
-            os.close(ends)
-
-    listener = threading.Thread(target=listen, name="console", daemon=True)
-    listener.start()
+async def _join(socket: ClientConnection, *, watch_escape: bool) -> None:
+    """Copy bytes both ways until the console closes, or what is typed has ended and the guest has fallen silent."""
+    heard = asyncio.Event()
+    listens = asyncio.create_task(_listen(socket, heard))
+    types = asyncio.create_task(_type(socket, watch_escape=watch_escape))
     try:
-        while True:
-            ready, _, _ = select.select([sys.stdin.fileno(), ended], [], [])
-            if ended in ready:
-                return
-            typed = os.read(sys.stdin.fileno(), 4096)
-            before, escape, _ = typed.partition(ESCAPE) if watch_escape else (typed, b"", b"")
-            if before:
-                socket.send(before)
-            if escape:
-                return
-            if not typed:
-                _linger(heard, ended)
-                return
-    except ConnectionClosed:
-        return
+        await asyncio.wait({listens, types}, return_when=asyncio.FIRST_COMPLETED)
+        if types.done() and not types.result():
+            await _linger(listens, heard)
     finally:
-        socket.close()
-        listener.join(timeout=LINGER_SECONDS)
-        os.close(ended)
+        for task in (listens, types):
+            task.cancel()
+        await asyncio.gather(listens, types, return_exceptions=True)
 
 
-def _linger(heard: threading.Event, ended: int) -> None:
+async def _listen(socket: ClientConnection, heard: asyncio.Event) -> None:
+    with contextlib.suppress(ConnectionClosed, OSError):
+        async for frame in socket:
+            heard.set()
+            _write_all(sys.stdout.fileno(), frame if isinstance(frame, bytes) else frame.encode())
+
+
+async def _type(socket: ClientConnection, *, watch_escape: bool) -> bool:
+    """Send what is typed until it ends; True if the escape ended it, or nobody listens any more."""
+    while True:
+        await _readable(sys.stdin.fileno())
+        typed = os.read(sys.stdin.fileno(), 4096)
+        before, escape, _ = typed.partition(ESCAPE) if watch_escape else (typed, b"", b"")
+        try:
+            if before:
+                await socket.send(before)
+        except ConnectionClosed:
+            return True
+        if escape or not typed:
+            return bool(escape)
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, event.set)
+    except PermissionError:
+        return  # a plain file: it never keeps anyone waiting
+    try:
+        await event.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _linger(listens: asyncio.Task[None], heard: asyncio.Event) -> None:
     """After the input's end: listen until the guest has been silent for a while, or the console closes."""
-    while not select.select([ended], [], [], 0)[0]:
+    while not listens.done():
         heard.clear()
-        if not heard.wait(LINGER_SECONDS):
+        hears = asyncio.create_task(heard.wait())
+        await asyncio.wait({listens, hears}, timeout=LINGER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        hears.cancel()
+        if not heard.is_set():
             return
 
 
@@ -111,20 +131,26 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-@contextlib.contextmanager
-def _connected(settings: Settings, url: str) -> Iterator[ClientConnection]:
+@contextlib.asynccontextmanager
+async def _connected(settings: Settings, url: str) -> AsyncIterator[ClientConnection]:
     secure: ssl.SSLContext | None = trust(settings) if url.startswith("wss:") else None
     headers = {"Authorization": f"Bearer {settings.token}"}
     try:
-        socket = connect(
-            url, additional_headers=headers, ssl=secure, open_timeout=15, proxy=None, compression=None, max_size=1 << 20
+        socket = await connect(
+            url,
+            additional_headers=headers,
+            ssl=secure,
+            open_timeout=OPEN_SECONDS,
+            proxy=None,
+            compression=None,
+            max_size=1 << 20,
         )
     except InvalidStatus as error:
         response = error.response
         raise problem_of(settings.url, response.status_code, bytes(response.body or b"")) from error
     except (OSError, TimeoutError, InvalidHandshake) as error:
         raise ControllerUnreachable(url=settings.url, why=str(error) or type(error).__name__) from error
-    with socket:
+    async with socket:
         yield socket
 
 

@@ -47,7 +47,9 @@ class GuestShell:
     """One console, held open. Not thread safe: one guest does one thing at a time here."""
 
     def __init__(self, *, vm: str, url: str, token: str, timeout_seconds: float = 60) -> None:
-        """Open the console at `url` (ws:// or wss://) and wait until its shell answers."""
+        """Open the console at `url` and wait until its shell answers."""
+        # Two threads use the connection here, which only a plain one bears; a lab's API is on loopback.
+        assert url.startswith("ws://"), url
         self.vm = vm
         try:
             self._socket: ClientConnection = connect(
@@ -56,6 +58,7 @@ class GuestShell:
                 max_size=None,
                 compression=None,
                 proxy=None,
+                open_timeout=timeout_seconds,
             )
         except (OSError, WebSocketException) as refusal:
             last = refusal.response.body if isinstance(refusal, InvalidStatus) else str(refusal)

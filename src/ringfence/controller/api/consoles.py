@@ -19,7 +19,8 @@ from ringfence.wire import OpenConsole
 
 router = APIRouter()
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
+"""A host that is silent is given up sooner; one that is alive may be slow. Clients wait longer than this."""
 SUBPROTOCOL = "ringfence.console"
 
 

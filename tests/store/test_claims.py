@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ringfence.errors import NotFound, RingfenceError, StillUsed, StoreBusy, WrongState
-from ringfence.model.hosts import CapacityExceeded
+from ringfence.model.hosts import CapacityExceeded, HostFilledUp
 from ringfence.model.zones import ZoneForbids
 from ringfence.store import claims, flavors, hosts, vms, zones
 from ringfence.store.engine import Store, make_engine
@@ -54,6 +54,44 @@ def test_a_claim_beside_a_zone_that_does_not_mix_is_refused_with_the_facts(cloud
     with pytest.raises(ZoneForbids) as refused:
         claim(cloud.store, cloud.add_vm("b", zone="blue").id, host)
     assert refused.value.facts == {"zone": "blue", "host": "h1", "beside": ["red"]}
+
+
+def test_a_host_that_filled_up_since_it_was_chosen_is_refused_and_keeps_no_claim(cloud):
+    host = cloud.add_host("h1")
+    first, second = cloud.add_vm("one"), cloud.add_vm("two")
+
+    def claim_expecting(vm_id, claimed_memory_mib):
+        with cloud.store.transaction() as session:
+            claims.claim(session, vm_id, host, reason="", claimed_memory_mib=claimed_memory_mib)
+
+    claim_expecting(first.id, 0)
+    claim_expecting(first.id, 0)
+    with pytest.raises(HostFilledUp):
+        claim_expecting(second.id, 0)
+    with cloud.store.reading() as session:
+        assert claims.claims_of(session, second.id) == ()
+        claimed = hosts.host(session, host).claimed.memory_mib
+    claim_expecting(second.id, claimed)
+    with cloud.store.reading() as session:
+        assert claims.claims_of(session, second.id) == (host,)
+
+
+def test_of_two_claims_at_once_for_a_host_chosen_empty_one_is_sent_to_choose_again(cloud):
+    host = cloud.add_host("h1")
+    wanted = [cloud.add_vm(name).id for name in ("one", "two")]
+    both = threading.Barrier(2)
+
+    def race(vm_id):
+        both.wait(10)
+        try:
+            with cloud.store.transaction() as session:
+                claims.claim(session, vm_id, host, reason="", claimed_memory_mib=0)
+        except HostFilledUp:
+            return "again"
+        return "taken"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(race, wanted)) == ["again", "taken"]
 
 
 def test_zones_that_mix_share_a_host_until_the_mix_is_to_go(cloud):

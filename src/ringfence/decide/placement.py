@@ -14,12 +14,16 @@ from ringfence.model.zones import Zone, may_mix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """The host chosen, why, and why no other (`rejected`: host name → reason)."""
+    """The host chosen, why, and why no other (`rejected`: host name → reason).
+
+    `claimed_memory_mib` is what others have claimed there: were it more, another host might be the better one.
+    """
 
     host_id: HostId
     host: str
     reason: str
     rejected: Mapping[str, str]
+    claimed_memory_mib: int
 
 
 def choose_host(
@@ -50,7 +54,8 @@ def choose_host(
     beside = sorted(zones[zone].name for zone in best.zones if zone in zones)
     company = f"beside {', '.join(beside)} only" if beside else "with no VM on it"
     reason = f"most free memory ({best.free.memory_mib} of {best.total.memory_mib} MiB), {company}"
-    return Placement(host_id=best.id, host=best.name, reason=reason, rejected=rejected)
+    claimed = best.total.memory_mib - best.free.memory_mib
+    return Placement(host_id=best.id, host=best.name, reason=reason, rejected=rejected, claimed_memory_mib=claimed)
 
 
 def why_not(

@@ -81,6 +81,16 @@ class CapacityExceeded(Refused):
 
 
 @dataclass(eq=False)
+class HostFilledUp(Refused):
+    """Host {host} was given another VM since it was chosen.
+
+    The placement is made again, by what is free now.
+    """
+
+    host: str
+
+
+@dataclass(eq=False)
 class JoinTokenRefused(Refused):
     """The join token is {why}.
 

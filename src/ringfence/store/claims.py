@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ringfence.errors import NotFound, RingfenceError, WrongState
-from ringfence.model.hosts import CapacityExceeded, HostState
+from ringfence.model.hosts import CapacityExceeded, HostFilledUp, HostState
 from ringfence.model.zones import ZoneForbids
 from ringfence.store import rows
 from ringfence.store.engine import changed
@@ -23,10 +23,11 @@ from ringfence.store.translation import in_our_words, rule_broken
 from ringfence.store.zones import zone as zone_of
 
 
-def claim(session: Session, vm_id: str, host_id: str, *, reason: str) -> None:
+def claim(session: Session, vm_id: str, host_id: str, *, reason: str, claimed_memory_mib: int | None = None) -> None:
     """Take the VM's place on the host; again is no error. The first claim also makes it the VM's host.
 
-    Raises `ZoneForbids`, `CapacityExceeded`, or `WrongState` if the host is not ready.
+    `claimed_memory_mib` is what was claimed there when the host was chosen; None: whatever was. Raises `ZoneForbids`,
+    `CapacityExceeded`, `WrongState` if the host is not ready, or `HostFilledUp` if more is claimed by now.
     """
     # Two claims of one VM wait for each other here, so that one of them is the first.
     session.execute(select(vms.c.id).where(vms.c.id == vm_id).with_for_update(key_share=True))
@@ -46,6 +47,9 @@ def claim(session: Session, vm_id: str, host_id: str, *, reason: str) -> None:
     try:
         with session.begin_nested():
             session.execute(insert(table).values(**values))
+            # ORDER: after the insert, whose trigger locks the host: of claims that race, the later sees the earlier.
+            if claimed_memory_mib is not None and _memory_of_others(session, row, host) > claimed_memory_mib:
+                raise HostFilledUp(host=host.name)
     except DBAPIError as error:
         raise _refusal(session, row, host, error) from error
     if not present:
@@ -77,6 +81,11 @@ def claims_of(session: Session, vm_id: str) -> tuple[str, ...]:
     return tuple(
         session.execute(select(table.c.host_id).where(table.c.vm_id == vm_id).order_by(table.c.host_id)).scalars()
     )
+
+
+def _memory_of_others(session: Session, row: Row[Any], host: Row[Any]) -> int:
+    others = (table.c.host_id == host.id) & (table.c.vm_id != row.id)
+    return int(session.execute(select(func.coalesce(func.sum(table.c.memory_mib), 0)).where(others)).scalar_one())
 
 
 def _note(session: Session, vm_id: str, host_id: str) -> None:

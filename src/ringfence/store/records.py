@@ -86,8 +86,10 @@ class StoredRecords:
     def host_snapshots(self) -> Sequence[HostSnapshot]:
         return self._read(hosts.host_snapshots)
 
-    def claim(self, vm_id: VmId, host_id: HostId, *, reason: str) -> None:
-        self._write(lambda session: claims.claim(session, vm_id, host_id, reason=reason))
+    def claim(self, vm_id: VmId, host_id: HostId, *, reason: str, claimed_memory_mib: int | None = None) -> None:
+        self._write(
+            lambda session: claims.claim(session, vm_id, host_id, reason=reason, claimed_memory_mib=claimed_memory_mib)
+        )
 
     def claimed_hosts(self, vm_id: VmId) -> Sequence[HostId]:
         return [HostId(host_id) for host_id in self._read(lambda session: claims.claims_of(session, vm_id))]

@@ -61,7 +61,7 @@ class Disks:
         file = self._image(digest)
         if file.exists():
             return 0
-        self._check_room(file_bytes, f"image {digest[:19]}…")
+        self._check_room(self._settings.images, file_bytes, f"image {digest[:19]}…")
         found, count = hashlib.sha256(), 0
         with self._made(file, f"image {digest[:19]}…") as unfinished, unfinished.open("wb") as out:
 
@@ -92,10 +92,11 @@ class Disks:
         if not source.exists():
             raise NotFound(kind="image on the host", ref=spec.image_digest)
         folder = self._folder(spec.vm_id)
-        folder.mkdir(mode=0o711, exist_ok=True)
         try:
-            changed = self._make_disk(folder, source, spec)
-            return self._make_seed(folder, spec) or changed
+            with self._translated(f"VM {spec.name}"):
+                folder.mkdir(mode=0o711, exist_ok=True)
+                changed = self._make_disk(folder, source, spec)
+                return self._make_seed(folder, spec) or changed
         except BaseException:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it is empty: a disk that was there before stays
@@ -110,7 +111,7 @@ class Disks:
             raise Invalid(
                 field="disk_bytes", why=f"the image's disk has {told} bytes, and the flavor's {spec.disk_bytes}"
             )
-        self._check_room(source.stat().st_size, f"the disk of VM {spec.name}")
+        self._check_room(self._settings.vms, source.stat().st_size, f"the disk of VM {spec.name}")
         with self._made(disk, f"the disk of VM {spec.name}") as unfinished:
             limits = Limits(memory_bytes=_TOOL_MEMORY_BYTES, file_bytes=spec.disk_bytes * 2 + (64 << 20))
             self._qemu_img(
@@ -122,11 +123,11 @@ class Disks:
     def receive(self, spec: VmSpec) -> bool:
         """Make an empty disk for a VM that comes, and its seed. A disk that is there is made anew: a move fills it."""
         folder = self._folder(spec.vm_id)
-        folder.mkdir(mode=0o711, exist_ok=True)
-        disk = folder / DISK
-        with self._made(disk, f"the disk of VM {spec.name}") as unfinished:
-            self._qemu_img("create", "-q", "-f", "qcow2", str(unfinished), str(spec.disk_bytes))
-        self._make_seed(folder, spec)
+        with self._translated(f"VM {spec.name}"):
+            folder.mkdir(mode=0o711, exist_ok=True)
+            with self._made(folder / DISK, f"the disk of VM {spec.name}") as unfinished:
+                self._qemu_img("create", "-q", "-f", "qcow2", str(unfinished), str(spec.disk_bytes))
+            self._make_seed(folder, spec)
         return True
 
     def _make_seed(self, folder: Path, spec: VmSpec) -> bool:
@@ -165,10 +166,11 @@ class Disks:
 
     # ---- making
 
-    def _check_room(self, size_bytes: int, what: str) -> None:
-        status = os.statvfs(self._settings.state)
+    def _check_room(self, folder: Path, size_bytes: int, what: str) -> None:
+        # Asked of the folder itself: images and VMs may be on disks of their own.
+        status = os.statvfs(folder)
         if status.f_bavail * status.f_frsize < size_bytes + _KEPT_FREE_BYTES:
-            raise HostDiskFull(what=what, folder=self._settings.state)
+            raise HostDiskFull(what=what, folder=str(folder))
 
     @contextlib.contextmanager
     def _made(self, file: Path, what: str) -> Iterator[Path]:
@@ -176,22 +178,29 @@ class Disks:
         unfinished = file.with_name(file.name + _UNFINISHED)
         unfinished.unlink(missing_ok=True)
         try:
-            yield unfinished
-            unfinished.chmod(0o600)
-            # ORDER: content on disk before the name: a crash leaves the whole file or none.
-            for path in (unfinished, file.parent):
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            unfinished.replace(file)
+            with self._translated(what):
+                yield unfinished
+                unfinished.chmod(0o600)
+                # ORDER: content on disk before the name: a crash leaves the whole file or none.
+                for path in (unfinished, file.parent):
+                    descriptor = os.open(path, os.O_RDONLY)
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
+                unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Tell the file system's errors as ours, and that it is full by its name."""
+        try:
+            yield
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise HostDiskFull(what=what, folder=self._settings.state) from None
             raise HostToolFailed(tool="the file system", why=str(error)) from None
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _qemu_img(self, *arguments: str, limits: Limits | None = None) -> None:
         self._tool(["qemu-img", *arguments], limits=limits or Limits(memory_bytes=_TOOL_MEMORY_BYTES))

@@ -37,11 +37,14 @@ class Journal:
             return
         file = self._file(key)
         fresh = file.with_suffix(f".{os.getpid()}.new")
-        with fresh.open("wb") as out:
-            out.write(msgspec.json.encode(answer))
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
+        try:
+            with fresh.open("wb") as out:
+                out.write(msgspec.json.encode(answer))
+                out.flush()
+                os.fsync(out.fileno())
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:

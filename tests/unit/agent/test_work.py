@@ -55,6 +55,14 @@ def test_a_command_that_comes_twice_is_done_once_and_answered_twice(tmp_path: Pa
     assert again.answers["1"] == desk.answers["1"]
 
 
+def test_an_answer_that_cannot_be_remembered_is_given_all_the_same(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "gone", lambda _: Nothing())
+    desk.give("1", stop())
+    desk.await_answers(1)
+    assert desk.answers["1"].result == Nothing()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_refusal_is_remembered_and_what_may_pass_is_tried_again(tmp_path: Path) -> None:
     errors: list[RingfenceError] = [
         HostPartDown(why="it hung up"),

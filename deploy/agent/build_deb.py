@@ -40,6 +40,7 @@ PLACES = {
     "ringfence-agent": ("usr/bin/ringfence-agent", 0o755),
     "run.py": (f"{FOLDER}/run.py", 0o644),
     "ringfence-agent.service": ("usr/lib/systemd/system/ringfence-agent.service", 0o644),
+    "ringfence-firewall.service": ("usr/lib/systemd/system/ringfence-firewall.service", 0o644),
     "ringfence-agent-root.service": ("usr/lib/systemd/system/ringfence-agent-root.service", 0o644),
 }
 

@@ -50,6 +50,10 @@ class Fence(Protocol):
         """Return once the switches of these hosts follow the northbound as it is now; raises `FenceLate`."""
         ...
 
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        """Have no switch at this underlay address but the one of host `keep`, and no tunnel to any other."""
+        ...
+
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:
         """The hosts whose switches have the port bound at this moment; the first is the one that sends and receives."""
         ...
@@ -90,11 +94,12 @@ class Records(Protocol):
     def host(self, host_id: HostId) -> Host: ...
     def host_snapshots(self) -> Sequence[HostSnapshot]: ...
 
-    def claim(self, vm_id: VmId, host_id: HostId, *, reason: str) -> None:
+    def claim(self, vm_id: VmId, host_id: HostId, *, reason: str, claimed_memory_mib: int | None = None) -> None:
         """Take the VM's place on the host; again is no error.
 
         The first claim of a VM also makes it the VM's host; another one is a move's destination. Raises `ZoneForbids`
-        or `CapacityExceeded`, from constraints in the database, whatever anyone decided before.
+        or `CapacityExceeded`, from constraints in the database, whatever anyone decided before; and `HostFilledUp` if
+        more memory is claimed there than `claimed_memory_mib`, what was when the host was chosen.
         """
         ...
 

@@ -146,16 +146,26 @@ class SeenVm(msgspec.Struct, frozen=True, kw_only=True):
     mixes_with: tuple[str, ...] = ()
 
 
+class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a host lets into its overlay tunnel, and how many packets of theirs and of others came, by its firewall."""
+
+    fellows: tuple[str, ...]
+    admitted_packets: int
+    refused_packets: int
+
+
 class Seen(Result, frozen=True, kw_only=True, tag="seen"):
     """Everything on the host that is, or was, a VM's: domains, and the folders of disks by VM id.
 
-    `listening` are the host's non-loopback listening sockets in its own network, as `tcp ADDRESS:PORT PROCESS`.
+    `listening` are the host's non-loopback listening sockets in its own network, as `tcp ADDRESS:PORT PROCESS`;
+    `tunnel` is what the firewall holds of the overlay tunnel, None if it holds nothing.
     """
 
     vms: tuple[SeenVm, ...]
     disks: tuple[str, ...]
     windows: tuple[str, ...]
     listening: tuple[str, ...]
+    tunnel: Tunnel | None = None
 
 
 AnyResult = Nothing | Held | Moved | Seen
@@ -179,6 +189,12 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int
     facts: dict[str, str]
     vms: tuple[SeenVm, ...]
+
+
+class HeartbeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is told with each report: `fellows`, the underlay addresses of all other hosts of the cloud."""
+
+    fellows: tuple[str, ...]
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

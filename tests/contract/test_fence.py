@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -234,6 +235,28 @@ class TestHosts:
         ovn.apply(compile_fabric(intent(4)))
         ovn.wait_in_force([H1, H2], timeout_seconds=20)
         await_true(lambda: ovn.bound_hosts("port0") == (), "the port to be bound by nobody")
+
+    def test_a_host_that_left_gives_up_its_address_and_all_tunnels_to_it(
+        self, ovn: OvnFence, hosts: list[SwitchHost], central: Central
+    ) -> None:
+        stays, leaves = hosts
+        await_true = central.programs.await_true
+        tunnels = ("--bare", "--columns=options", "find", "Interface", "type=geneve")
+        await_true(lambda: leaves.address in stays.vsctl(*tunnels), "the tunnel to the host that leaves")
+        leaves.programs.stop("controller", with_signal=signal.SIGKILL)
+        try:
+            ovn.release_address(leaves.address, keep=H2)
+            assert set(central.sbctl("--bare", "--columns=name", "list", "Chassis").split()) == {"h1", "h2"}
+            ovn.release_address(leaves.address, keep=None)
+            ovn.release_address(leaves.address, keep=None)
+            for table in ("Chassis", "Chassis_Private"):
+                assert central.sbctl("--bare", "--columns=name", "list", table).split() == ["h1"]
+            await_true(lambda: leaves.address not in stays.vsctl(*tunnels), "the tunnel to go")
+            ovn.wait_in_force([H1], timeout_seconds=20)
+        finally:
+            (leaves.folder / "controller.ctl").unlink(missing_ok=True)
+            leaves.start_controller()
+        ovn.wait_in_force([H1, H2], timeout_seconds=20)
 
 
 def test_a_late_host_of_the_fake_keeps_the_fence_it_had() -> None:

@@ -20,7 +20,7 @@ from ringfence.controller.settings import Address, Settings
 from ringfence.decide.segmentation import Fabric
 from ringfence.fakes.agent import Act, FakeAgent
 from ringfence.model.names import HostId
-from ringfence.wire import AnyResult, AnyVerb, Held, HoldImage, Moved, Nothing, ObserveVms, Seen, SendMove
+from ringfence.wire import AnyResult, AnyVerb, Held, HoldImage, Moved, Nothing, ObserveVms, Seen, SendMove, Tunnel
 
 T = TypeVar("T")
 LOOPBACK = Address(host="127.0.0.1", port=0)
@@ -48,6 +48,7 @@ class RecordingFence:
     """Takes every fabric as applied; what was applied is what a test looks at."""
 
     applied: list[Fabric] = field(default_factory=list)
+    released: list[tuple[str, HostId | None]] = field(default_factory=list)
 
     def apply(self, wanted: Fabric) -> Sequence[str]:
         self.applied.append(wanted)
@@ -58,6 +59,9 @@ class RecordingFence:
 
     def wait_in_force(self, host_ids: Sequence[HostId], *, timeout_seconds: float) -> None:  # noqa: ARG002
         return
+
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        self.released.append((address, keep))
 
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:  # noqa: ARG002
         return []
@@ -71,7 +75,8 @@ async def obey(_host_id: str, verb: AnyVerb) -> AnyResult:
         case SendMove():
             return Moved(downtime_ms=10, total_ms=100, sent_bytes=1 << 20)
         case ObserveVms():
-            return Seen(vms=(), disks=(), windows=(), listening=())
+            held = Tunnel(fellows=(), admitted_packets=0, refused_packets=0)
+            return Seen(vms=(), disks=(), windows=(), listening=(), tunnel=held)
         case _:
             return Nothing()
 

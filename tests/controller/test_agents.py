@@ -136,6 +136,30 @@ def test_a_removed_hosts_certificate_is_refused_at_once(cloud) -> None:
     assert cloud.get("/v1/hosts/h1", expect=404)["code"] == "not-found"
 
 
+def test_a_host_is_told_its_fellows_as_they_come_and_go(cloud) -> None:
+    h1, h2 = cloud.join("h1"), cloud.join("h2")
+
+    def told(agent):
+        async def beat():
+            async with agent.http() as http:
+                await agent.beat(http)
+
+        cloud.loop.run(beat())
+        return agent.fellows
+
+    assert (told(h1), told(h2)) == (("192.0.2.2",), ("192.0.2.1",))
+    cloud.join("h3")
+    assert (told(h1), told(h2)) == (("192.0.2.2", "192.0.2.3"), ("192.0.2.1", "192.0.2.3"))
+    cloud.delete("/v1/hosts/h2", expect=204)
+    assert told(h1) == ("192.0.2.3",)
+
+
+def test_no_switch_keeps_an_address_that_another_host_has_or_none(cloud) -> None:
+    first = cloud.join("h1")
+    cloud.delete("/v1/hosts/h1", expect=204)
+    assert cloud.fence.released == [("192.0.2.1", first.host_id), ("192.0.2.1", None)]
+
+
 def test_a_host_answers_only_its_own_commands(cloud) -> None:
     h1, h2 = cloud.join("h1"), cloud.join("h2")
 

@@ -58,6 +58,9 @@ class SimulatedFence:
             self.in_force[host] = self.northbound
         self.changed()
 
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        """Hosts have no addresses here."""
+
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:
         return [host for host, fabric in self.in_force.items() if carries(fabric, port_id, host)]
 

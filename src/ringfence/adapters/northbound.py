@@ -24,10 +24,10 @@ import ovs.poller
 import ovs.stream
 from ovs.db.idl import Transaction
 
-from ringfence.adapters.northbound_rows import COLUMNS, OURS, Parsed, Rows, write_changes
+from ringfence.adapters.northbound_rows import COLUMNS, Parsed, Rows, write_changes
+from ringfence.adapters.southbound_rows import SOUTHBOUND_COLUMNS, drop_chassis, release_bindings
 from ringfence.decide.fabric import Fabric
 from ringfence.decide.fabric_changes import diff_fabric
-from ringfence.decide.segmentation import HOST_TAGS
 from ringfence.model.names import HostId
 from ringfence.model.networks import FenceLate, FenceUnreachable, FenceUnsound
 
@@ -236,12 +236,6 @@ class OvsdbLink:
         return idl
 
 
-SOUTHBOUND_COLUMNS = {
-    "Chassis": ("name",),
-    "Chassis_Private": ("name", "nb_cfg"),
-    "Port_Binding": ("logical_port", "chassis", "additional_chassis", "encap", "up", "external_ids"),
-    "Encap": ("chassis_name",),
-}
 WAITS_SECONDS = (0.1, 0.9, 4.0)
 """When a wait looks for bindings that keep a host from following, before it waits to its end."""
 
@@ -303,7 +297,7 @@ class OvnFence:
                 return
             if monotonic() >= deadline:
                 break
-            self._ask(self._south, partial(_release, handing_over=turn > 0, deadline=deadline))
+            self._ask(self._south, partial(release_bindings, handing_over=turn > 0, deadline=deadline))
         raise FenceLate(hosts=sorted(missing), timeout_seconds=timeout_seconds)
 
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:
@@ -318,33 +312,16 @@ class OvnFence:
 
         return self._ask(self._south, job)
 
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        """Have no switch at this underlay address but the one of host `keep`."""
+        deadline = monotonic() + self._patience_seconds
+        self._ask(self._south, partial(drop_chassis, address=address, keep=keep, deadline=deadline))
+
     def _ask(self, link: OvsdbLink, job: Callable[[OvsdbLink], T | None]) -> T:
         try:
             return link.ask(job, timeout_seconds=self._patience_seconds)
         except TimeoutError:
             raise link.unreachable() from None
-
-
-def _release(link: OvsdbLink, *, handing_over: bool, deadline: float) -> bool:
-    """Take bindings from hosts that may no longer hold them.
-
-    The role `ringfence-host` refuses such a host the release as well, and its switch tries one transaction for ever,
-    with all else in it. A port that another host is to take over is left to that host, unless `handing_over`.
-    """
-
-    def build(_: object) -> bool:
-        for row in link.idl.tables["Port_Binding"].rows.values():
-            if OURS not in row.external_ids:
-                continue
-            entitled = {row.external_ids[tag] for tag in HOST_TAGS if tag in row.external_ids}
-            for chassis in row.additional_chassis:
-                if chassis.name not in entitled:
-                    row.delvalue("additional_chassis", chassis)
-            if row.chassis and row.chassis[0].name not in entitled and (handing_over or not entitled):
-                row.chassis, row.encap, row.up = [], [], [False]
-        return True
-
-    return link.transact(build, deadline=deadline)
 
 
 def _seen(link: OvsdbLink) -> Fabric:

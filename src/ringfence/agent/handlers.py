@@ -174,7 +174,13 @@ class Handlers:
 
     def _observe_vms(self, _verb: ObserveVms) -> Seen:
         seen = self._domains(listening=True)
-        return Seen(vms=seen.vms, disks=self._disks.ids(), windows=seen.windows, listening=seen.listening)
+        return Seen(
+            vms=seen.vms,
+            disks=self._disks.ids(),
+            windows=seen.windows,
+            listening=seen.listening,
+            tunnel=seen.tunnel,
+        )
 
     def _open_console(self, verb: OpenConsole) -> Nothing:
         self._consoles.open(verb)

@@ -28,11 +28,11 @@ from ringfence.agent.disks import Disks
 from ringfence.agent.handlers import Handlers, subject
 from ringfence.agent.journal import Journal
 from ringfence.agent.moves import Door
-from ringfence.agent.root_verbs import CloseWindow, Domains, ListDomains
+from ringfence.agent.root_verbs import AdmitFellows, CloseWindow, Domains, ListDomains
 from ringfence.agent.settings import Settings
 from ringfence.errors import Invalid, RingfenceError, Unreachable
 from ringfence.model.hosts import CommandUnknown, HostToolFailed
-from ringfence.wire import PROTOCOL, Answer, AnyVerb, Command, Heartbeat, encode
+from ringfence.wire import PROTOCOL, Answer, AnyVerb, Command, Heartbeat, HeartbeatAnswer, encode
 
 _POLL_SECONDS = 30
 _MOST_AT_ONCE = 8
@@ -154,7 +154,11 @@ class Work:
             traceback.print_exc()
             answer = Answer(command_id=command.id, error=HostToolFailed(tool="the agent", why=repr(error)).record())
         crash.point(f"{point}/done")
-        self._journal.keep(command.key, answer)
+        try:
+            self._journal.keep(command.key, answer)
+        except OSError as error:
+            # A full disk is no reason to be silent: whoever asked may be waiting to free it.
+            sys.stderr.write(f"the answer to {command.key} is given, and not remembered: {error}\n")
         crash.point(f"{point}/kept")
         return answer
 
@@ -244,6 +248,7 @@ class Link:
     def _beat_always(self) -> None:
         backoff, number = Backoff(longest_seconds=self._settings.heartbeat_seconds), -1
         facts = posture.facts()
+        fellows: tuple[str, ...] | None = None
         with self._controller.another() as controller:
             while True:
                 try:
@@ -251,11 +256,16 @@ class Link:
                     seen = self._root.ask(ListDomains(after=number, wait_seconds=wait_seconds))
                     assert isinstance(seen, Domains)
                     number = seen.number
-                    controller.request("POST", "/agent/v1/heartbeat", encode(self._heartbeat(seen, facts)))
+                    beat = encode(self._heartbeat(seen, facts))
+                    _, content = controller.request("POST", "/agent/v1/heartbeat", beat)
+                    told = _read_fellows(content)
+                    if told != fellows:
+                        self._root.ask(AdmitFellows(addresses=told))
+                        fellows = told
                 except (RingfenceError, OSError) as error:
                     # Without the root part nothing is known of the VMs, and a host that knows nothing says nothing.
                     sys.stderr.write(f"heartbeat: {error}\n")
-                    number = -1
+                    number, fellows = -1, None
                     backoff.wait()
                     continue
                 backoff.reset()
@@ -272,6 +282,14 @@ class Link:
             facts=facts | seen.versions,
             vms=seen.vms,
         )
+
+
+def _read_fellows(content: bytes) -> tuple[str, ...]:
+    """Read whom the controller counts as fellow hosts; raises `Invalid`."""
+    try:
+        return msgspec.json.decode(content, type=HeartbeatAnswer).fellows
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid(field="the heartbeat's answer", why=str(error)[:200]) from None
 
 
 def _patiently(attempt: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""The program `ringfence-agent`: joins, runs the link, or runs the root part. Arguments and exit codes only."""
+"""The program `ringfence-agent`: joins, runs either part, puts up the firewall. Arguments and exit codes only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ringfence.agent.settings import DEFAULT_FILE, read_settings
 from ringfence.errors import RingfenceError
 
 EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_UNFINISHED = 3, 4, 5
+_UNITS = "ringfence-firewall ringfence-agent-root ringfence-agent"
 _CODES = {"refused": EXIT_REFUSED, "unreachable": EXIT_UNREACHABLE}
 
 
@@ -40,12 +41,17 @@ def _do(arguments: argparse.Namespace) -> int:
                 sys.stderr.write("Joining writes to /etc and sets the switch: run it as root.\n")
                 return EXIT_REFUSED
             joined = join(arguments.token, settings, tell=lambda line: print(line, flush=True))  # noqa: T201
-            print(f"This host is {joined.name} now. Start it: systemctl enable --now ringfence-agent")  # noqa: T201
+            print(f"This host is {joined.name} now. Start it: systemctl enable --now {_UNITS}")  # noqa: T201
             return 0
         case "run":
             from ringfence.agent.link import run as run_link  # noqa: PLC0415
 
             return run_link(settings)
+        case "firewall":
+            from ringfence.agent.firewall import Firewall  # noqa: PLC0415
+
+            Firewall(settings).reset()
+            return 0
         case "privileged":
             from ringfence.agent.privileged import serve  # noqa: PLC0415
 
@@ -61,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     join = commands.add_parser("join", help="join the cloud that a token speaks of")
     join.add_argument("token", help="what `ringfence host invite NAME` printed")
     commands.add_parser("run", help="run the part that talks to the controller")
+    commands.add_parser("firewall", help="put the firewall in place, before there is a network")
     commands.add_parser("privileged", help="run the root part, which talks to libvirt and to no network")
     return parser
 

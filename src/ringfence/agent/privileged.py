@@ -28,8 +28,10 @@ from ringfence.agent import accelerator, company, posture, switch
 from ringfence.agent.admission import check_address, check_qcow2_header, check_vm, check_vm_id
 from ringfence.agent.domain_xml import DISK, SEED, domain_name, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
+from ringfence.agent.firewall import Firewall
 from ringfence.agent.root_verbs import (
     LONGEST_BYTES,
+    AdmitFellows,
     AnyRootResult,
     AnyRootVerb,
     CloseWindow,
@@ -65,10 +67,11 @@ class Root:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._hypervisor = LibvirtHypervisor(host=settings.name)
-        self._windows = Windows(settings)
+        self._datapath = switch.datapath(settings)
+        self._firewall = Firewall(settings, userspace=bool(settings.host_id) and self._datapath == "netdev")
+        self._windows = Windows(settings, self._firewall)
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._accelerator = settings.accelerator or accelerator.find_accelerator(user=settings.qemu_user)
-        self._datapath = switch.datapath(settings)
 
     def begin(self) -> None:
         """Bring the host to where a fresh start of this part leaves it; again is no harm."""
@@ -81,6 +84,8 @@ class Root:
 
     def tidy(self) -> None:
         """End what is late, and bring the company in line with libvirt."""
+        if self._firewall.put_back():
+            sys.stderr.write("what keeps strangers from the tunnel was gone, and is there again\n")
         self._windows.end_late()
         self._reconcile()
 
@@ -89,6 +94,8 @@ class Root:
         match verb:
             case ListDomains():
                 return self._list(verb), None
+            case AdmitFellows():
+                return Done(changed=self._firewall.admit_fellows(verb.addresses)), None
             case OpenTerminal():
                 return Done(), self._open_terminal(verb)
             case OpenChannel():
@@ -181,9 +188,15 @@ class Root:
         number = self._hypervisor.number
         vms = self._reconcile()
         shown = posture.listening() if verb.listening else ()
+        tunnel = self._firewall.tunnel() if verb.listening else None
         versions = self._hypervisor.versions() | {"accelerator": self._accelerator, "datapath": self._datapath}
         return Domains(
-            vms=tuple(vms), windows=self._windows.open_ids(), number=number, versions=versions, listening=shown
+            vms=tuple(vms),
+            windows=self._windows.open_ids(),
+            number=number,
+            versions=versions,
+            listening=shown,
+            tunnel=tunnel,
         )
 
     def _reconcile(self) -> list[SeenVm]:

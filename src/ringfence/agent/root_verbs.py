@@ -11,7 +11,7 @@ import msgspec
 
 from ringfence.errors import ErrorRecord
 from ringfence.model.vms import VmSpec
-from ringfence.wire import SeenVm
+from ringfence.wire import SeenVm, Tunnel
 
 LONGEST_BYTES = 1 << 20
 
@@ -50,12 +50,18 @@ class RemoveDomain(RootVerb, frozen=True, kw_only=True, tag="remove"):
 class ListDomains(RootVerb, frozen=True, kw_only=True, tag="list"):
     """→ `Domains`. Waits up to `wait_seconds` for a change after `after`.
 
-    `listening`: look for listening sockets as well.
+    `listening`: look for listening sockets and at the tunnel's firewall as well.
     """
 
     after: int = -1
     wait_seconds: float = 0.0
     listening: bool = False
+
+
+class AdmitFellows(RootVerb, frozen=True, kw_only=True, tag="admit-fellows"):
+    """Let these addresses and nobody else into the overlay tunnel → `Done`."""
+
+    addresses: tuple[str, ...]
 
 
 class OpenTerminal(RootVerb, frozen=True, kw_only=True, tag="terminal"):
@@ -103,6 +109,7 @@ AnyRootVerb = (
     | StopDomain
     | RemoveDomain
     | ListDomains
+    | AdmitFellows
     | OpenTerminal
     | OpenWindow
     | CloseWindow
@@ -130,6 +137,7 @@ class Domains(RootResult, frozen=True, kw_only=True, tag="domains"):
     number: int
     versions: dict[str, str]
     listening: tuple[str, ...] = ()
+    tunnel: Tunnel | None = None
 
 
 class Figures(RootResult, frozen=True, kw_only=True, tag="figures"):

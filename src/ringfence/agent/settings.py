@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     config: str = "/etc/ringfence"
     state: str = "/var/lib/ringfence"
+    root_state: str = "/var/lib/ringfence-root"
     runtime: str = "/run/ringfence"
 
     @property
@@ -69,6 +70,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def journal(self) -> Path:
         return Path(self.state, "journal")
+
+    @property
+    def fellows_file(self) -> Path:
+        return Path(self.root_state, "fellows.json")
 
     @property
     def company(self) -> Path:

@@ -14,7 +14,8 @@ import socket
 import time
 from pathlib import Path
 
-from ringfence.agent import commands, company, rpc_gate
+from ringfence.agent import company, rpc_gate
+from ringfence.agent.firewall import Firewall
 from ringfence.agent.root_verbs import Channel
 from ringfence.agent.settings import Settings
 from ringfence.errors import WrongState
@@ -26,11 +27,11 @@ LONGEST_SECONDS = 6 * 3600.0
 class Windows:
     """All windows of the host. A restart of the root part closes them."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, firewall: Firewall) -> None:
+        self._settings, self._firewall = settings, firewall
 
     def reset(self) -> None:
-        """Close every window and put the firewall's rules in place."""
+        """Close every window, the firewall's too."""
         for file in self._settings.windows.glob("*.json"):
             company_entry = file.stem
             self._drop(company_entry)
@@ -38,19 +39,7 @@ class Windows:
         shutil.rmtree(self._settings.moves, ignore_errors=True)
         self._settings.windows.mkdir(mode=0o700, parents=True)
         self._settings.moves.mkdir(mode=0o711, parents=True)
-        # SAFETY: replaces our own table only; the operator's rules are not touched.
-        _nft(
-            "table inet ringfence {}\ndelete table inet ringfence\n"
-            "table inet ringfence {\n"
-            "  set move_peers { type ipv4_addr; flags timeout; }\n"
-            "  counter moves_admitted {}\n"
-            "  counter moves_refused {}\n"
-            "  chain input {\n"
-            "    type filter hook input priority -10; policy accept;\n"
-            f"    tcp dport {self._settings.move_port} ip saddr @move_peers counter name moves_admitted accept\n"
-            f"    tcp dport {self._settings.move_port} counter name moves_refused drop\n"
-            "  }\n}\n"
-        )
+        self._firewall.reset()
 
     def open(self, member: company.Member, xml: str, *, peer_address: str, window_seconds: float) -> bool:
         """Open the VM's window; again moves its end. False if it was open for this peer."""
@@ -67,10 +56,7 @@ class Windows:
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps({"until": until, "peer": peer_address, "xml": xml}))
         fresh.replace(file)
-        # An element's timeout cannot be changed: take it away (adding it first, so that there is one) and add it anew.
-        element = f"element inet ringfence move_peers {{ {peer_address}"
-        longest = self._longest(peer_address, seconds)
-        _nft(f"add {element} }}\ndelete {element} }}\nadd {element} timeout {longest}s }}\n")
+        self._firewall.admit_peer(peer_address, seconds=self._longest(peer_address, seconds))
         return was is None
 
     def _longest(self, peer_address: str, seconds: float) -> int:
@@ -88,11 +74,7 @@ class Windows:
         (self._settings.windows / f"{vm_id}.json").unlink(missing_ok=True)
         others = [self.window(other) for other in self.open_ids()]
         if not any(other and other["peer"] == window["peer"] for other in others):
-            peer = window["peer"]
-            _nft(
-                f"add element inet ringfence move_peers {{ {peer} }}\n"
-                f"delete element inet ringfence move_peers {{ {peer} }}\n"
-            )
+            self._firewall.refuse_peer(str(window["peer"]))
         if not runs:
             self._drop(vm_id)
         return True
@@ -142,10 +124,6 @@ class Windows:
         # The set-group-ID bit gives the sockets made in it QEMU's group, so that QEMU alone can use them besides.
         folder.chmod(0o2710)
         return True
-
-
-def _nft(rules: str) -> None:
-    commands.run(["nft", "-f", "-"], stdin=rules.encode(), timeout_seconds=10)
 
 
 def runtime_folders(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from ringfence.adapters import bells
 from ringfence.adapters.mailbox import command_topic
 from ringfence.controller import problems
 from ringfence.controller.admission import source_of
+from ringfence.controller.fences import release_address
 from ringfence.controller.gate import Gate
 from ringfence.controller.listeners import CLIENT_CERTIFICATE, PeerCertificate
 from ringfence.controller.parts import Parts
@@ -32,7 +33,7 @@ from ringfence.errors import Invalid, NotFound
 from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.hosts import Host, HostState
 from ringfence.store import commands, hosts, invitations
-from ringfence.wire import PROTOCOL, Answer, Command, Heartbeat, JoinAnswer, JoinRequest, encode
+from ringfence.wire import PROTOCOL, Answer, Command, Heartbeat, HeartbeatAnswer, JoinAnswer, JoinRequest, encode
 
 POLL_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = {"postgresql": 1.0}
@@ -124,6 +125,7 @@ def _joined(parts: Parts, asked: JoinRequest) -> JoinAnswer:
         issued = x509.load_pem_x509_certificate(certificate.encode())
         fingerprint = issued.fingerprint(hashes.SHA256()).hex()
         hosts.set_certificate(session, host.id, serial=f"{issued.serial_number:x}", fingerprint=fingerprint)
+    release_address(parts.fence, address, keep=host.id)
     return JoinAnswer(
         host_id=host.id,
         name=host.name,
@@ -153,15 +155,15 @@ async def _heartbeat(request: Request) -> Response:
         raise Invalid(field="facts", why="there are at most 64, of at most 1,024 characters")
     if len(beat.agent_version) > 64:
         raise Invalid(field="agent_version", why="it is longer than 64 characters")
-    await anyio.to_thread.run_sync(_beaten, _parts(request), request.state.host, beat)
-    return Response(status_code=204)
+    return _json(await anyio.to_thread.run_sync(_beaten, _parts(request), request.state.host, beat))
 
 
-def _beaten(parts: Parts, host: Host, beat: Heartbeat) -> None:
+def _beaten(parts: Parts, host: Host, beat: Heartbeat) -> HeartbeatAnswer:
     with parts.store.transaction() as session:
         hosts.heartbeat(session, host.id, beat)
         if host.state is HostState.JOINING:
             hosts.set_host_state(session, host.id, HostState.READY)
+        return HeartbeatAnswer(fellows=hosts.fellow_addresses(session, host.id))
 
 
 async def _commands(request: Request) -> Response:

@@ -199,6 +199,7 @@ class Controller:
             bells=bells,
             authority=authority,
             hypervisors=hypervisors,
+            fence=fence,
             operations=runtime,
             images=files,
             imports=imports,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from ringfence.controller.settings import Settings
 from ringfence.decide.segmentation import Fabric
 from ringfence.errors import Invalid, Refused
 from ringfence.model.names import HostId
+from ringfence.model.networks import FenceUnreachable
+from ringfence.ports import Fence
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -38,8 +43,22 @@ class NoFence:
     def wait_in_force(self, host_ids: Sequence[HostId], *, timeout_seconds: float) -> NoReturn:  # noqa: ARG002
         raise FenceUnset
 
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        """No switch was ever told of."""
+
     def bound_hosts(self, port_id: str) -> NoReturn:  # noqa: ARG002
         raise FenceUnset
+
+
+def release_address(fence: Fence, address: str, *, keep: HostId | None) -> None:
+    """Have the fence know no host at the address but `keep`; a fence that is away is no reason to undo what was done.
+
+    The next join of a host at that address does it again, and every host's firewall keeps the other out meanwhile.
+    """
+    try:
+        fence.release_address(address, keep=keep)
+    except FenceUnreachable as error:
+        logger.warning("the chassis at %s stays for now: %s", address, error)
 
 
 def fence_for(settings: Settings, identity: KeyPair, ca: Path) -> OvnFence | NoFence:

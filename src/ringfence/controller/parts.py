@@ -12,7 +12,7 @@ from ringfence.controller.image_files import ImageFiles
 from ringfence.controller.image_imports import ImageImports
 from ringfence.controller.settings import Settings
 from ringfence.model.names import OperationId
-from ringfence.ports import Hypervisors
+from ringfence.ports import Fence, Hypervisors
 from ringfence.store.engine import Store
 
 
@@ -36,6 +36,7 @@ class Parts:
     bells: Bells
     authority: Authority
     hypervisors: Hypervisors
+    fence: Fence
     operations: Operations
     images: ImageFiles
     imports: ImageImports

@@ -32,6 +32,7 @@ def _each(seen: CloudSighted) -> tuple[Finding, ...]:
         *_custody(seen),
         _pending(Promise.CUSTODY, "Does the ledger prove who owned it and who did what?"),
         *_silence(seen),
+        _tunnel(seen),
         _pending(Promise.SECRETS, "Does no copy of a password stay in memory?"),
         *_whole(seen),
     )
@@ -125,6 +126,30 @@ def _silence(seen: CloudSighted) -> Iterator[Finding]:
         "Does any host listen on anything but the overlay tunnel?",
         broken=open_sockets,
         kept="nothing but the tunnel" + (f"; open for a move under way: {', '.join(windows)}" if windows else ""),
+        unknown=_silent(seen),
+    )
+
+
+def _tunnel(seen: CloudSighted) -> Finding:
+    """Judge the firewalls at the tunnel; a fellow that is not let in yet breaks nothing of silence."""
+    addresses = {h.host.id: h.host.underlay_address for h in seen.hosts}
+    wrong = []
+    admitted = refused = 0
+    for sighted in seen.hosts:
+        if sighted.domains is None:
+            continue
+        if sighted.tunnel is None:
+            wrong.append(f"{sighted.host.name}: no firewall holds the tunnel")
+            continue
+        fellows = {address for host_id, address in addresses.items() if host_id != sighted.host.id}
+        wrong += [f"{sighted.host.name}: lets in {one}, no host's" for one in sorted(sighted.tunnel.fellows - fellows)]
+        admitted += sighted.tunnel.admitted_packets
+        refused += sighted.tunnel.refused_packets
+    return _finding(
+        Promise.SILENCE,
+        "Does every host's firewall let only fellow hosts into the overlay tunnel?",
+        broken=tuple(wrong),
+        kept=f"{admitted} packets of fellow hosts let in, {refused} of others dropped",
         unknown=_silent(seen),
     )
 

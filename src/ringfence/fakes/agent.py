@@ -34,6 +34,7 @@ from ringfence.wire import (
     AnyVerb,
     Command,
     Heartbeat,
+    HeartbeatAnswer,
     HoldImage,
     JoinAnswer,
     JoinRequest,
@@ -61,6 +62,7 @@ class FakeAgent:
     heartbeat_seconds: float = 3.0
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
     vms: tuple[SeenVm, ...] = ()
+    fellows: tuple[str, ...] = ()
     images: set[str] = field(default_factory=set)
     received: list[Command] = field(default_factory=list)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
@@ -116,7 +118,8 @@ class FakeAgent:
             facts={"hypervisor": "none"},
             vms=self.vms,
         )
-        check(await http.post("/agent/v1/heartbeat", content=encode(beat)))
+        told = check(await http.post("/agent/v1/heartbeat", content=encode(beat)))
+        self.fellows = msgspec.json.decode(told.content, type=HeartbeatAnswer).fellows
 
     async def next_command(self, http: httpx.AsyncClient, *, wait_seconds: int = 25) -> Command | None:
         """Poll the mailbox once."""

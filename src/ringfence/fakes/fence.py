@@ -55,6 +55,9 @@ class FakeFence:
                 if not self._changed.wait(max(end - monotonic(), 0)) and monotonic() >= end:
                     raise FenceLate(hosts=list(missing), timeout_seconds=timeout_seconds)
 
+    def release_address(self, address: str, *, keep: HostId | None) -> None:
+        """Hosts have no addresses here."""
+
     def bound_hosts(self, port_id: str) -> Sequence[HostId]:
         with self._changed:
             allowed = self._allowed_on(port_id)

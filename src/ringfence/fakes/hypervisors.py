@@ -34,6 +34,7 @@ from ringfence.wire import (
     SendMove,
     StartVm,
     StopVm,
+    Tunnel,
 )
 
 
@@ -294,7 +295,10 @@ def _seen(host: FakeHost) -> Seen:
         )
         for vm_id, domain in host.domains.items()
     )
-    return Seen(vms=vms, disks=tuple(sorted(host.disks)), windows=tuple(sorted(host.windows)), listening=())
+    held = Tunnel(fellows=(), admitted_packets=0, refused_packets=0)
+    return Seen(
+        vms=vms, disks=tuple(sorted(host.disks)), windows=tuple(sorted(host.windows)), listening=(), tunnel=held
+    )
 
 
 def _tag(verb: AnyVerb) -> str:

@@ -48,18 +48,18 @@ def join(host: Host, token: str) -> None:
     host.run(["ringfence-agent", "join", token], timeout_seconds=60)
 
 
-def start(host: Host, *, environment: Mapping[str, str] | None = None) -> None:
-    """Start both parts of the agent, unless they run; `environment` is given to both."""
-    for name in UNITS:
-        unit = _unit(host, name)
-        if pids(host, name):
+def start(host: Host, *, name: str | None = None, environment: Mapping[str, str] | None = None) -> None:
+    """Start both parts of the agent, or the one of this unit, unless they run; `environment` is given to them."""
+    for each in (name,) if name else UNITS:
+        unit = _unit(host, each)
+        if pids(host, each):
             continue
         for folder in unit.get("RuntimeDirectory", "").split():
             owner = unit.get("User", "root")
             host.run(["install", "-d", "-o", owner, "-m", unit.get("RuntimeDirectoryMode", "755"), f"/run/{folder}"])
         argv = [*_as_user(unit.get("User", "root")), "env", *_settings(environment), *shlex.split(unit["ExecStart"])]
-        host.start(argv, log=f"/var/log/{name}.log")
-        if name == UNITS[0]:
+        host.start(argv, log=f"/var/log/{each}.log")
+        if each == UNITS[0]:
             host.await_path(_SOCKET)
 
 

@@ -57,6 +57,7 @@ class Cloud:
         self.database = database
         self._tell = tell
         self._port = 0
+        self._tls_at = ""
 
     # up and down
 
@@ -89,11 +90,17 @@ class Cloud:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"https://{self._tls_at}:{self._port}" if self._tls_at else f"http://127.0.0.1:{self._port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA that the controller made for itself."""
+        return self.data / "ca" / "ca.crt"
 
     @cached_property
     def client(self) -> Client:
-        return Client(Settings(url=self.url, token=self.token_file.read_text().strip()))
+        ca = self.ca_file if self._tls_at else None
+        return Client(Settings(url=self.url, token=self.token_file.read_text().strip(), ca=ca))
 
     # the controller's process
 
@@ -115,6 +122,21 @@ class Cloud:
         self.kill_controller()
         self.start_controller(environment=environment)
 
+    @contextlib.contextmanager
+    def over_tls(self) -> Iterator[None]:
+        """Have the API on the underlay, over TLS, while the context lasts, instead of on loopback."""
+        self._listen_at(self.lab.controller_address)
+        try:
+            yield
+        finally:
+            self._listen_at("")
+
+    def _listen_at(self, tls_at: str) -> None:
+        self.kill_controller()
+        self._tls_at = tls_at
+        self.__dict__.pop("client", None)
+        self.start_controller()
+
     def kill_controller(self) -> None:
         """Kill it -9, and wait until it is gone."""
         for pid in self.controller_pids():
@@ -134,7 +156,7 @@ class Cloud:
         central = self.lab.central
         flags = {
             "data": str(self.data),
-            "listen": f"127.0.0.1:{self._port}",
+            "listen": f"{self._tls_at or '127.0.0.1'}:{self._port}",
             "agents-listen": f"{self.lab.controller_address}:{AGENTS_PORT}",
             "northbound": central.northbound,
             "southbound": central.southbound,
@@ -142,7 +164,8 @@ class Cloud:
         }
         if self.database:
             flags["database"] = self.database
-        return [part for name, value in flags.items() for part in (f"--{name}", value)]
+        given = [part for name, value in flags.items() for part in (f"--{name}", value)]
+        return [*given, "--tls"] if self._tls_at else given
 
     def _answers(self) -> bool:
         if not self.token_file.exists() and not self._keep_token():
@@ -181,9 +204,27 @@ class Cloud:
         agents.install(host, package, accelerator=self.lab.record.accelerator)
         token = self.client.create("/v1/hosts/invitations", {"name": host.name})["token"]
         agents.join(host, token)
+        self._start(host)
+        self._tell(f"{host.name}: joined")
+
+    def rejoin(self, host: Host, *, token: str = "") -> None:
+        """Have a host that the controller removed join anew, as its operator would; it has no VMs."""
+        agents.kill(host)
+        host.stop_ovn_controller()
+        token = token or self.client.create("/v1/hosts/invitations", {"name": host.name})["token"]
+        agents.join(host, token)
+        self._start(host)
+        self.await_hosts()
+
+    def power_on(self, host: Host) -> None:
+        """Have a joined host that was powered off run again, with all that starts with it."""
+        self.lab.power_on(host)
+        self._start(host)
+        self.await_hosts()
+
+    def _start(self, host: Host) -> None:
         agents.start(host)
         host.start_ovn_controller(key=agents.KEY, certificate=agents.CERTIFICATE, ca=agents.CA)
-        self._tell(f"{host.name}: joined")
 
     def await_hosts(self) -> None:
         """Return when every host of the lab is ready and its agent answers."""

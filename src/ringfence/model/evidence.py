@@ -54,14 +54,27 @@ class SeenDomain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenTunnel:
+    """Whom a host's firewall lets into the overlay tunnel, and what it counted."""
+
+    fellows: frozenset[str]
+    admitted_packets: int
+    refused_packets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostSighted:
-    """What one host told when asked. `domains` None: it did not answer, and `why` says how."""
+    """What one host told when asked. `domains` None: it did not answer, and `why` says how.
+
+    `tunnel` None: no firewall holds it.
+    """
 
     host: Host
     domains: tuple[SeenDomain, ...] | None = None
     disks: tuple[VmId, ...] = ()
     windows: tuple[VmId, ...] = ()
     listening: tuple[str, ...] = ()
+    tunnel: SeenTunnel | None = None
     why: str = ""
 
 

@@ -147,6 +147,13 @@ def heartbeat(session: Session, host_id: str, beat: Heartbeat) -> None:
     changed(session, KIND, row.id)
 
 
+def fellow_addresses(session: Session, host_id: str) -> tuple[str, ...]:
+    """Read the underlay addresses of all other hosts, sorted, each once; one that was removed is none."""
+    others = table.c.id != host_id, table.c.state != str(HostState.REMOVED)
+    found = session.execute(select(table.c.underlay_address).where(*others).distinct())
+    return tuple(sorted(row.underlay_address for row in found))
+
+
 def host_vms(session: Session, host_id: str) -> tuple[SeenVm, ...]:
     """Read which VMs the host reported last."""
     seen = session.execute(select(host_reports.c.vms).where(host_reports.c.host_id == host_id)).scalar_one_or_none()

@@ -9,7 +9,7 @@ from typing import Any
 from ringfence import wire
 from ringfence.decide.promises import judge
 from ringfence.errors import RingfenceError
-from ringfence.model.evidence import CloudSighted, HostSighted, SeenDomain, Verdict
+from ringfence.model.evidence import CloudSighted, HostSighted, SeenDomain, SeenTunnel, Verdict
 from ringfence.model.hosts import Host, HostState
 from ringfence.model.names import HostId, VmId, ZoneId
 from ringfence.model.operations import Operation, OperationKind
@@ -102,6 +102,13 @@ def _ask(story: Story, host: Host) -> HostSighted:
         disks=tuple(VmId(disk) for disk in seen.disks),
         windows=tuple(VmId(window) for window in seen.windows),
         listening=seen.listening,
+        tunnel=None
+        if seen.tunnel is None
+        else SeenTunnel(
+            fellows=frozenset(seen.tunnel.fellows),
+            admitted_packets=seen.tunnel.admitted_packets,
+            refused_packets=seen.tunnel.refused_packets,
+        ),
     )
 
 

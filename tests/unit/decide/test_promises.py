@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ringfence.decide.promises import judge
-from ringfence.model.evidence import CloudSighted, HostSighted, Promise, SeenDomain, Verdict
+from ringfence.model.evidence import CloudSighted, HostSighted, Promise, SeenDomain, SeenTunnel, Verdict
 from ringfence.model.hosts import Host, HostState
 from ringfence.model.names import FlavorId, HostId, ImageId, NetworkId, PortId, ProjectId, VmId, ZoneId
 from ringfence.model.networks import Port
@@ -23,7 +23,7 @@ def zone(zone_id, *mixes):
 
 
 def host(host_id):
-    return Host(id=host_id, name=f"host{host_id[-1]}", state=HostState.READY, underlay_address="192.0.2.1")
+    return Host(id=host_id, name=f"host{host_id[-1]}", state=HostState.READY, underlay_address=f"192.0.2.{host_id[-1]}")
 
 
 def vm(name, zone_id, host_id):
@@ -49,15 +49,23 @@ def domain(name, zone_id, state="running"):
     return SeenDomain(vm_id=VmId(name), name=name, state=state, zone_id=zone_id)
 
 
+def tunnel(*fellows):
+    return SeenTunnel(fellows=frozenset(fellows), admitted_packets=40, refused_packets=2)
+
+
 @pytest.fixture
 def sound():
     """A cloud with nothing wrong: a red VM on one host, a blue one on the other."""
     return CloudSighted(
         hosts=(
             HostSighted(
-                host=host(H1), domains=(domain("r", RED),), disks=(VmId("r"),), listening=("udp 0.0.0.0:6081",)
+                host=host(H1),
+                domains=(domain("r", RED),),
+                disks=(VmId("r"),),
+                listening=("udp 0.0.0.0:6081",),
+                tunnel=tunnel("192.0.2.2"),
             ),
-            HostSighted(host=host(H2), domains=(domain("b", BLUE),), disks=(VmId("b"),)),
+            HostSighted(host=host(H2), domains=(domain("b", BLUE),), disks=(VmId("b"),), tunnel=tunnel("192.0.2.1")),
         ),
         vms=(vm("r", RED, H1), vm("b", BLUE, H2)),
         zones={RED: zone(RED), BLUE: zone(BLUE)},
@@ -122,6 +130,11 @@ BREAKS = {
     "a TCP socket on the tunnel's port": (
         Promise.SILENCE,
         lambda s: first_sighted(s, listening=("tcp 0.0.0.0:6081 nc",)),
+    ),
+    "a tunnel that no firewall holds": (Promise.SILENCE, lambda s: first_sighted(s, tunnel=None)),
+    "a stranger let into the tunnel": (
+        Promise.SILENCE,
+        lambda s: first_sighted(s, tunnel=tunnel("192.0.2.2", "192.0.2.9")),
     ),
     "an orphan domain": (
         Promise.WHOLE_OR_NOTHING,

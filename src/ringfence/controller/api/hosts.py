@@ -21,6 +21,7 @@ from ringfence.controller.api.requests import (
     told,
 )
 from ringfence.controller.api.shapes import Asked, Name, PageOf, Told
+from ringfence.controller.fences import release_address
 from ringfence.controller.parts import Parts
 from ringfence.errors import StaleRevision
 from ringfence.model.hosts import Host, HostState
@@ -112,12 +113,14 @@ def uncordon_host(
 
 @router.delete("/{ref}", status_code=204, response_class=Response)
 def delete_host(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> Response:
-    """Remove a host that has no VM. Its certificate is refused from then on."""
+    """Remove a host that has no VM. Its certificate is refused from then on, and other hosts take nothing of its."""
     with parts.store.transaction() as session:
         host = hosts.host(session, ref)
         if revision is not None and revision != host.revision:
             raise StaleRevision(kind="host", name=host.name, asked=revision, current=host.revision)
         hosts.remove_host(session, ref)
+    # ORDER: removed first: what its switch says of itself after this is written by no host any more.
+    release_address(parts.fence, host.underlay_address, keep=None)
     return Response(status_code=204)
 
 

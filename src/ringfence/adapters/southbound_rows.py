@@ -1,18 +1,16 @@
 """What the fence does to rows of the southbound: bindings and chassis of hosts that may no longer hold them.
 
-Each function is a job for an `OvsdbLink` of the southbound. When which is done is the fence's business.
+Each function is a job for a link to the southbound. When which is done is the fence's business.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ringfence.adapters.northbound_rows import OURS
 from ringfence.decide.segmentation import HOST_TAGS
 from ringfence.model.names import HostId
-
-if TYPE_CHECKING:
-    from ringfence.adapters.northbound import OvsdbLink
 
 SOUTHBOUND_COLUMNS = {
     "Chassis": ("name", "encaps"),
@@ -22,7 +20,16 @@ SOUTHBOUND_COLUMNS = {
 }
 
 
-def release_bindings(link: OvsdbLink, *, handing_over: bool, deadline: float) -> bool:
+class Link(Protocol):
+    """What a job is given: the rows as they are, and a way to change them in one transaction."""
+
+    @property
+    def idl(self) -> Any: ...
+
+    def transact(self, build: Callable[[Any], bool], *, deadline: float) -> bool: ...
+
+
+def release_bindings(link: Link, *, handing_over: bool, deadline: float) -> bool:
     """Take bindings from hosts that may no longer hold them.
 
     The role `ringfence-host` refuses such a host the release as well, and its switch tries one transaction for ever,
@@ -44,7 +51,7 @@ def release_bindings(link: OvsdbLink, *, handing_over: bool, deadline: float) ->
     return link.transact(build, deadline=deadline)
 
 
-def drop_chassis(link: OvsdbLink, *, address: str, keep: HostId | None, deadline: float) -> bool:
+def drop_chassis(link: Link, *, address: str, keep: HostId | None, deadline: float) -> bool:
     """Drop every chassis whose tunnels end at the address, but for that of `keep`: all tunnels to it go with it.
 
     One that stayed would keep a host that joins anew from being known, since an address has one chassis.

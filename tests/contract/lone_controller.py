@@ -25,7 +25,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ringfence.errors import from_record
-from ringfence.wire import Answer, AnyResult, Command, Heartbeat, JoinAnswer, JoinRequest, JoinToken, Verb, encode
+from ringfence.wire import (
+    Answer,
+    AnyResult,
+    Command,
+    Heartbeat,
+    HeartbeatAnswer,
+    JoinAnswer,
+    JoinRequest,
+    JoinToken,
+    Verb,
+    encode,
+)
 
 
 class LoneController:
@@ -181,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._problem(401, "certificate-refused")
         if self.path == "/agent/v1/heartbeat":
             self.controller.beats.setdefault(host_id, []).append(msgspec.json.decode(body, type=Heartbeat))
-        elif self.path == "/agent/v1/answers":
+            return self._send(200, encode(HeartbeatAnswer(fellows=())))
+        if self.path == "/agent/v1/answers":
             self.controller.answered(host_id, msgspec.json.decode(body, type=Answer))
         return self._send(204, b"")
 

@@ -199,7 +199,7 @@ class Controller:
             bells=bells,
             authority=authority,
             hypervisors=hypervisors,
-            fence=fence,
+            fence=world.fence,
             operations=runtime,
             images=files,
             imports=imports,

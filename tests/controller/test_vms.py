@@ -8,9 +8,9 @@ import json
 import time
 
 import pytest
-from tests.controller.conftest import Cloud, obey, settings_for, start_cloud
+from tests.controller.conftest import Cloud, RecordingFence, obey, settings_for, start_cloud
 
-from ringfence.controller.assembly import Controller, FolderInUse
+from ringfence.controller.assembly import Controller, FolderInUse, FolderOfAnotherKind
 from ringfence.wire import PrepareVm, RemoveVm, StartVm
 
 pytestmark = pytest.mark.store
@@ -164,6 +164,19 @@ def test_a_verification_is_an_operation_with_evidence(cloud) -> None:
     ended = cloud.end_of(cloud.post("/v1/verifications", expect=202)["id"])
     assert ended["kind"] == "verify"
     assert ended["state"] in ("done", "failed")
+
+
+def test_the_simulated_and_the_real_never_share_a_folder(loop, tmp_path) -> None:
+    for first, second in ((RecordingFence(), None), (None, RecordingFence())):
+        settings = settings_for(tmp_path / f"data-{first is None}")
+        before = Controller(settings, fence=first)
+        loop.run(before.start())
+        loop.run(before.stop())
+        with pytest.raises(FolderOfAnotherKind):
+            loop.run(Controller(settings, fence=second).start())
+        again = Controller(settings, fence=first)
+        loop.run(again.start())
+        loop.run(again.stop())
 
 
 def test_nothing_is_taken_from_a_second_controller_in_the_same_folder(cloud, loop) -> None:

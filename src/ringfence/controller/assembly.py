@@ -56,6 +56,18 @@ class FolderInUse(Refused):
     folder: str
 
 
+@dataclass(eq=False)
+class FolderOfAnotherKind(Refused):
+    """The folder {folder} belongs to a controller whose hosts are {theirs}; here they are {ours}.
+
+    Give this one a folder of its own (`--data`): what is simulated and what is real are never mixed.
+    """
+
+    folder: str
+    theirs: str
+    ours: str
+
+
 class _StoredMailbox:
     """The mailbox adapter's view of the store."""
 
@@ -153,6 +165,7 @@ class Controller:
         make_private_folder(settings.data)
         lock = _lock(settings.data)
         self._stopping.append(lock.close)
+        _mark(settings.data, simulated=self._simulated)
         store = open_store(settings.database)
         self._stopping.append(store.close)
         bells = Bells()
@@ -253,6 +266,18 @@ def _lock(folder: Path) -> TextIO:
         lock.close()
         raise FolderInUse(folder=str(folder)) from None
     return lock
+
+
+def _mark(folder: Path, *, simulated: bool) -> None:
+    """Keep the simulated and the real apart: a folder stays what its first controller was."""
+    mark = folder / "simulated"
+    # SAFETY: real hosts must never be told what a pretended fence let through, nor records of theirs be changed by it.
+    if (folder / "ca").exists() and mark.exists() != simulated:
+        kinds = ("simulated", "real")
+        theirs, ours = kinds if mark.exists() else kinds[::-1]
+        raise FolderOfAnotherKind(folder=str(folder), theirs=theirs, ours=ours)
+    if simulated:
+        mark.touch()
 
 
 def _workflows_database(settings: Settings) -> str:

@@ -22,11 +22,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from ringfence.errors import ErrorRecord, RingfenceError, from_record
 from ringfence.model.hosts import JoinTokenRefused
+from ringfence.model.names import VmId
 from ringfence.wire import (
     PROTOCOL,
     Answer,
@@ -46,6 +47,15 @@ from ringfence.wire import (
 
 Act = Callable[[str, AnyVerb], Awaitable[AnyResult]]
 """Do a verb for a host (its id); raises the error to answer with."""
+Guest = Callable[[VmId, ClientConnection], Awaitable[None]]
+"""Be at the other end of a VM's console until either side ends it."""
+
+
+async def shout(_vm_id: VmId, console: ClientConnection) -> None:
+    """Be a guest that gives back what is typed, in capitals."""
+    with contextlib.suppress(ConnectionClosed):
+        async for frame in console:
+            await console.send(frame.upper() if isinstance(frame, bytes) else frame.encode().upper())
 
 
 @dataclass(eq=False, kw_only=True)
@@ -63,6 +73,8 @@ class FakeAgent:
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
     vms: tuple[SeenVm, ...] = ()
     fellows: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=lambda: {"hypervisor": "none"})
+    guest: Guest = shout
     images: set[str] = field(default_factory=set)
     received: list[Command] = field(default_factory=list)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
@@ -88,6 +100,16 @@ class FakeAgent:
         return cls(
             url=invited.u, host_id=joined.host_id, name=joined.name, southbound=joined.southbound, tls=tls, act=act
         )
+
+    @classmethod
+    def resumed(cls, folder: Path, *, url: str, name: str, act: Act) -> FakeAgent:
+        """Be the host again whose identity `join` left in `folder`."""
+        certificate = folder / "certificate.pem"
+        tls = client_context((folder / "ca.pem").read_text())
+        tls.load_cert_chain(certificate, folder / "key.pem")
+        subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
+        host_id = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        return cls(url=url, host_id=host_id, name=name, southbound="", tls=tls, act=act)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[FakeAgent]:
@@ -115,7 +137,7 @@ class FakeAgent:
             vcpus=vcpus,
             memory_mib=memory_mib,
             disk_bytes=disk_bytes,
-            facts={"hypervisor": "none"},
+            facts=self.facts,
             vms=self.vms,
         )
         told = check(await http.post("/agent/v1/heartbeat", content=encode(beat)))
@@ -178,17 +200,15 @@ class FakeAgent:
         self.images.add(verb.digest)
 
     async def _open_console(self, verb: OpenConsole) -> None:
-        """Dial out to the session; the guest on this console gives back what is typed, in capitals."""
+        """Dial out to the session, and have the guest on it."""
         url = self.url.replace("https://", "wss://") + f"/agent/v1/consoles/{verb.session_id}"
         socket = await connect(url, ssl=self.tls, proxy=None, compression=None)
 
-        async def echo() -> None:
-            with contextlib.suppress(ConnectionClosed):
-                async for frame in socket:
-                    await socket.send(frame.upper() if isinstance(frame, bytes) else frame.encode().upper())
+        async def attend() -> None:
+            await self.guest(VmId(verb.vm_id), socket)
             await socket.close()
 
-        task = asyncio.create_task(echo())
+        task = asyncio.create_task(attend())
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -241,6 +261,7 @@ def _identity(folder: Path, key: ec.EllipticCurvePrivateKey, joined: JoinAnswer)
     key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
     key_file.write_bytes(_key_pem(key))
     certificate_file.write_text(joined.certificate)
+    (folder / "ca.pem").write_text(joined.ca_certificate)
     tls = client_context(joined.ca_certificate)
     tls.load_cert_chain(certificate_file, key_file)
     return tls

@@ -162,7 +162,6 @@ class Controller:
 
     def _build(self) -> tuple[Parts, socket.socket, socket.socket]:
         settings = self.settings
-        make_private_folder(settings.data)
         lock = _lock(settings.data)
         self._stopping.append(lock.close)
         _mark(settings.data, simulated=self._simulated)
@@ -258,7 +257,8 @@ class Controller:
 
 
 def _lock(folder: Path) -> TextIO:
-    """Hold the folder for this process; the kernel lets go of it however the process ends."""
+    """Make the folder, and hold it for this process; the kernel lets go of it however the process ends."""
+    make_private_folder(folder)
     lock = (folder / ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,10 +1,11 @@
-"""Who a request comes from: the account behind its token, what that holds, and whose doing its changes are.
+"""Who a request comes from: the account behind its token or session, what that holds, and whose doing its changes are.
 
 What they may do with it is `decide/access`'s to say and `api/routes`'s to ask.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ from ringfence.decide.access import Grants
 from ringfence.errors import Invalid, Unreachable
 from ringfence.model.accounts import Account, AccountKind, Token
 from ringfence.model.actors import Actor, ActorKind
-from ringfence.store import accounts, tokens
+from ringfence.model.sessions import SignedIn
+from ringfence.model.signins import CsrfTokenWrong, SessionEnded
+from ringfence.store import accounts, sessions, tokens
 from ringfence.store.engine import Store
 
 logger = logging.getLogger(__name__)
 
+SESSION_COOKIE = "__Host-ringfence"
+DEVICE_COOKIE = "__Host-ringfence-device"
 LONGEST_SECRET = 256
 LONGEST_REASON = 500
 _SECRET_SUBPROTOCOL = "ringfence.token."  # noqa: S105 - a prefix, not a secret
@@ -28,30 +33,83 @@ _KINDS = {AccountKind.PERSON: ActorKind.PERSON, AccountKind.SERVICE: ActorKind.S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One who was admitted: what they hold, and how they are told of. `token` is None for other ways of signing in."""
+    """One who was admitted: what they hold, and how they are told of. It was by a token, or else by a session."""
 
     grants: Grants
     actor: Actor
     token: Token | None = None
+    session: SignedIn | None = None
+    csrf_token: str | None = None
 
 
 def access_of(store: Store, scope: Scope) -> Access:
-    """Admit whoever the request's token belongs to; raises `TokenMissing` or `TokenUnknown`."""
-    secret = bearer_in(scope)
+    """Admit whoever the request's token or session belongs to; raises `TokenMissing`, `TokenUnknown`, `SessionEnded`.
+
+    A session's secret may come as a bearer token, which programs send on purpose only; or in the cookie, which browsers
+    send by themselves: then a change needs the CSRF token too, or `CsrfTokenWrong` is raised.
+    """
+    bearer = bearer_in(scope)
+    secret = bearer or cookie_in(scope, SESSION_COOKIE)
+    if not secret:
+        raise TokenMissing
     if len(secret) > LONGEST_SECRET:
         raise TokenUnknown
     with store.reading() as session:
-        token = tokens.token_of(session, secret)
-        if token is None:
-            raise TokenUnknown
-        grants = accounts.grants_of(session, token.account_id, token.scope)
-    if not tokens.is_use_noted(token):
-        _note_use(store, token)
-    return Access(grants=grants, actor=actor_for(grants.account, scope), token=token)
+        token = tokens.token_of(session, secret) if bearer else None
+        signed_in = None if token else sessions.session_of(session, secret)
+        if token is not None:
+            grants = accounts.grants_of(session, token.account_id, token.scope)
+        elif signed_in is not None:
+            grants = accounts.grants_of(session, signed_in.account_id)
+        else:
+            raise TokenUnknown if bearer else SessionEnded
+    if not bearer:
+        check_own_page(scope, secret)
+    _note_use(store, token, signed_in)
+    return Access(
+        grants=grants,
+        actor=actor_for(grants.account, scope),
+        token=token,
+        session=signed_in,
+        csrf_token=csrf_token_of(secret) if signed_in else None,
+    )
+
+
+def csrf_token_of(secret: str) -> str:
+    """Give the CSRF token of the session with this secret: whoever has it could not find the secret by it."""
+    return hmac.digest(secret.encode(), b"ringfence csrf", "sha256").hex()
+
+
+def check_own_page(scope: Scope, secret: str) -> None:
+    """Refuse a change that another site's page may have had the browser send, as `CsrfTokenWrong`."""
+    headers = dict(scope["headers"])
+    if scope["type"] == "websocket":
+        # A browser lets a page give a WebSocket no header, and tells whose page it is.
+        origin = headers.get(b"origin", b"").partition(b"://")[2]
+        if not origin or origin != headers.get(b"host"):
+            raise CsrfTokenWrong
+    elif scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        told = headers.get(b"x-csrf-token", b"").decode("latin-1")
+        if not hmac.compare_digest(told.encode(), csrf_token_of(secret).encode()):
+            raise CsrfTokenWrong
+
+
+def cookie_in(scope: Scope, name: str) -> str:
+    """Find a cookie's value; "" if there is none."""
+    for header, value in scope["headers"]:
+        if header == b"cookie":
+            for each in value.decode("latin-1").split(";"):
+                found, _, content = each.strip().partition("=")
+                if found == name:
+                    return str(content)
+    return ""
 
 
 def bearer_in(scope: Scope) -> str:
-    """Find the token in the header; for a WebSocket, which browsers give no headers, among the subprotocols too."""
+    """Find the token in the header; for a WebSocket, which browsers give no headers, among the subprotocols too.
+
+    "" if there is none.
+    """
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, secret = value.decode("latin-1").partition(" ")
@@ -60,7 +118,7 @@ def bearer_in(scope: Scope) -> str:
     for offered in scope.get("subprotocols", []):
         if offered.startswith(_SECRET_SUBPROTOCOL):
             return str(offered.removeprefix(_SECRET_SUBPROTOCOL))
-    raise TokenMissing
+    return ""
 
 
 def actor_for(account: Account, scope: Scope) -> Actor:
@@ -93,10 +151,14 @@ def _reason_in(scope: Scope) -> str:
     return ""
 
 
-def _note_use(store: Store, token: Token) -> None:
+def _note_use(store: Store, token: Token | None, signed_in: SignedIn | None) -> None:
     try:
-        with store.transaction() as session:
-            tokens.note_use(session, token.id)
+        if token is not None and not tokens.is_use_noted(token):
+            with store.transaction() as session:
+                tokens.note_use(session, token.id)
+        if signed_in is not None and not sessions.is_use_noted(signed_in):
+            with store.transaction() as session:
+                sessions.note_use(session, signed_in.id)
     except Unreachable:
         # The request is not to fail because its note could not be written.
-        logger.warning("the use of token %s could not be noted", token.id)
+        logger.warning("the use of a token or session could not be noted")

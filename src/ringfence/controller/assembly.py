@@ -27,12 +27,24 @@ from ringfence.controller.image_files import ImageFiles
 from ringfence.controller.image_imports import ImageImports
 from ringfence.controller.listeners import Listener, bind, bound_address
 from ringfence.controller.parts import Parts
+from ringfence.controller.passwords import Passwords
 from ringfence.controller.settings import Address, Settings
+from ringfence.controller.setup_link import print_first_link
 from ringfence.errors import Refused
 from ringfence.model.names import HostId
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.ports import Fence
-from ringfence.store import commands, hosts, idempotency, images, invitations, tokens
+from ringfence.store import (
+    commands,
+    hosts,
+    idempotency,
+    images,
+    invitations,
+    sessions,
+    setup_links,
+    sign_ins,
+    tokens,
+)
 from ringfence.store.acting import acting
 from ringfence.store.engine import Store, open_store
 from ringfence.store.records import StoredRecords
@@ -113,6 +125,7 @@ class Controller:
         self._simulated = fence is not None
         self._patience = patience
         self._clock = SystemClock()
+        self._passwords = Passwords()
         self._stopping: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
         self._housekeeping: asyncio.Task[None] | None = None
@@ -146,6 +159,10 @@ class Controller:
             listener = Listener(app, bound, tls=tls)
             self._listeners.append(listener)
             await listener.start()
+
+    def print_setup_link(self) -> None:
+        """Print a link for the first administrator, if nobody can sign in yet: the one before it serves no more."""
+        print_first_link(self._parts.store, self._passwords, self.settings.page_url(self.api_address))
 
     async def stop(self) -> None:
         """End within a few seconds: unfinished operations stay as they are, and go on at the next start."""
@@ -205,6 +222,7 @@ class Controller:
         # ORDER: stopped in reverse: workflows are told, then the bells wake them, then they are waited for.
         self._stopping += [runtime.stop, imports.stop, bells.stop, self._clock.stopping.set]
         imports.launch(unfinished)
+        self._stopping.append(self._passwords.stop)
         parts = Parts(
             settings=settings,
             store=store,
@@ -216,6 +234,7 @@ class Controller:
             images=files,
             imports=imports,
             consoles=Consoles(),
+            passwords=self._passwords,
             agents_address=self.agents_address,
             simulated=self._simulated,
         )
@@ -311,7 +330,14 @@ def _sweep_images(store: Store, files: ImageFiles) -> None:
 
 
 def _prune(store: Store) -> None:
-    for prune in (commands.prune_commands, idempotency.prune_requests, invitations.prune_invitations):
+    for prune in (
+        commands.prune_commands,
+        idempotency.prune_requests,
+        invitations.prune_invitations,
+        sessions.prune_sessions,
+        setup_links.prune_setup_links,
+        sign_ins.prune_failures,
+    ):
         with store.transaction() as session:
             prune(session)
 

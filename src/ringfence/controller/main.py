@@ -17,6 +17,7 @@ from ringfence.adapters.southbound import ROLE, bootstrap_southbound
 from ringfence.controller.assembly import Controller, restrict_files
 from ringfence.controller.authority import Authority
 from ringfence.controller.settings import Settings, add_flags, from_flags
+from ringfence.controller.setup_link import print_link
 from ringfence.errors import Invalid, RingfenceError
 
 
@@ -38,6 +39,8 @@ def _main(arguments: Sequence[str]) -> int:
     certify.add_argument("--name", required=True, help="its name; the files are NAME.key and NAME.crt")
     certify.add_argument("--address", required=True, action="append", help="a name or address it is reached at")
     certify.add_argument("--out", required=True, type=Path, help="folder for the files")
+    link = verbs.add_parser("setup-link", help="print a link by which somebody chooses a password, once")
+    link.add_argument("--account", help="whose password; without it, a first administrator's", default="")
     bootstrap = verbs.add_parser("bootstrap-southbound", help=f"put the role {ROLE} into OVN's southbound")
     # A default here would hide the flag given before the verb.
     bootstrap.add_argument("--southbound", default=argparse.SUPPRESS, help="unix:PATH or ssl:HOST:PORT")
@@ -45,6 +48,9 @@ def _main(arguments: Sequence[str]) -> int:
     settings = from_flags(given)
     if given.verb == "bootstrap-southbound":
         return _bootstrap(settings)
+    if given.verb == "setup-link":
+        print_link(settings, given.account)
+        return 0
     if given.verb == "certify":
         return _certify(settings, given.name, given.address, given.out)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -103,6 +109,7 @@ def _tell(controller: Controller) -> None:
     if controller.first_token is not None:
         # SAFETY: the only time it is ever shown; the store holds its digest.
         lines += [f"  admin token     {controller.first_token}", "  Keep the token now: it is not shown again."]
-    lines.append("ready")
     sys.stdout.write("\n".join(lines) + "\n")
+    controller.print_setup_link()
+    sys.stdout.write("ready\n")
     sys.stdout.flush()

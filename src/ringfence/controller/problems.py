@@ -53,9 +53,9 @@ class Problem(BaseModel):
 
 @dataclass(eq=False)
 class TokenMissing(Refused):
-    """This request carries no token.
+    """This request carries neither a token nor a session.
 
-    Send `Authorization: Bearer TOKEN`; the first token was printed at the controller's first start.
+    Sign in, or send `Authorization: Bearer TOKEN`; the first token was printed at the controller's first start.
     """
 
     status: ClassVar[int] = 401
@@ -185,8 +185,8 @@ def problem_response(error: RingfenceError, headers: Mapping[str, str] | None = 
     extra = dict(headers or {})
     if error.status == 401:
         extra.setdefault("WWW-Authenticate", 'Bearer realm="ringfence"')
-    if error.status == 503:
-        extra.setdefault("Retry-After", "1")
+    if error.status in (429, 503):
+        extra.setdefault("Retry-After", str(error.facts.get("retry_after_seconds", 1)))
     record = error.record()
     return JSONResponse(problem(record), status_code=record.status, headers=extra, media_type=MEDIA_TYPE)
 

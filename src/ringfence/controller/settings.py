@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Settings:
     """One controller's settings. `names` are further names and addresses that its certificate is good for.
 
     `southbound_for_hosts` is what hosts' switches dial; `southbound` what this controller reads. `agents_address` is
-    what a join token tells hosts to dial. Sizes are bytes.
+    what a join token tells hosts to dial; `public_url` is what people's browsers open. Sizes are bytes.
     """
 
     data: Path
@@ -43,6 +44,7 @@ class Settings:
     agents_address: str
     tls: bool
     names: tuple[str, ...] = ()
+    public_url: str = ""
     northbound: str = ""
     southbound: str = ""
     southbound_for_hosts: str = ""
@@ -60,6 +62,10 @@ class Settings:
     def url(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.listen}"
 
+    def page_url(self, listening: Address) -> str:
+        """Tell where people's browsers find this controller, which listens there."""
+        return self.public_url or f"{'https' if self.tls else 'http'}://{listening}"
+
     @property
     def images(self) -> Path:
         return self.data / "images"
@@ -72,6 +78,7 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("agents-listen", "127.0.0.1:8471", "address and port that hosts dial"),
     ("agents-address", "", "what a join token tells hosts to dial, HOST:PORT; the agents' listener if empty"),
     ("names", "", "further names and addresses the certificate is good for, comma-separated"),
+    ("public-url", "", "what people's browsers open, https://NAME[:PORT]; the API's own address if empty"),
     ("northbound", "", "OVN northbound, as unix:PATH or ssl:HOST:PORT; no fence is applied if empty"),
     ("southbound", "", "OVN southbound this controller reads; tells where ports are bound"),
     ("southbound-for-hosts", "", "OVN southbound that hosts' switches dial, as ssl:HOST:PORT"),
@@ -107,6 +114,7 @@ def from_flags(given: argparse.Namespace) -> Settings:
         agents_address=given.agents_address or str(agents_listen),
         tls=given.tls,
         names=tuple(name.strip() for name in given.names.split(",") if name.strip()),
+        public_url=_origin(given.public_url, field="public-url"),
         northbound=given.northbound,
         southbound=given.southbound,
         southbound_for_hosts=given.southbound_for_hosts,
@@ -136,6 +144,14 @@ def parse_address(text: str, *, field: str) -> Address:
         except ValueError:
             raise Invalid(field=field, why=f"{host!r} is not an IP address to listen on") from None
     return Address(host=host, port=int(port))
+
+
+def _origin(text: str, *, field: str) -> str:
+    if text and not re.fullmatch(
+        r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", text
+    ):
+        raise Invalid(field=field, why=f"{text!r} is not https://NAME or https://NAME:PORT")
+    return text.lower()
 
 
 def _whole(text: str, *, field: str) -> int:

@@ -19,6 +19,8 @@ PolicyId = NewType("PolicyId", str)
 OperationId = NewType("OperationId", str)
 AccountId = NewType("AccountId", str)
 TokenId = NewType("TokenId", str)
+SessionId = NewType("SessionId", str)
+PasskeyId = NewType("PasskeyId", str)
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """A name is a DNS label (RFC 1123): it becomes a guest's host name and stands in switches' rules."""

@@ -63,11 +63,22 @@ class SealRefused(Refused):
 class SetUpRefused(Refused):
     """This set-up link is {why}.
 
-    The first start printed it once, for a day; `ringfence-controller setup-link` prints a new one.
+    It serves once, for a day. An administrator can make another (`ringfence account invite`), or, on its machine,
+    `ringfence-controller setup-link`.
     """
 
     status: ClassVar[int] = 403
     why: str
+
+
+@dataclass(eq=False)
+class SessionEnded(Refused):
+    """This session has ended.
+
+    Sign in again: `ringfence login`, or in the browser.
+    """
+
+    status: ClassVar[int] = 401
 
 
 @dataclass(eq=False)

@@ -26,8 +26,11 @@ from ringfence.controller.api import (
     images,
     networks,
     operations,
+    own_account,
     policies,
     projects,
+    sessions,
+    setup,
     verifications,
     vms,
     zones,
@@ -35,8 +38,16 @@ from ringfence.controller.api import (
 from ringfence.controller.gate import Gate
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import Problem
+from ringfence.controller.signing_in import SignIns
 from ringfence.model.actors import Actor
 
+_FOR_NOBODY = {
+    ("GET", about.PATH),
+    ("GET", "/v1/session/key"),
+    ("POST", "/v1/session"),
+    ("GET", "/v1/setup"),
+    ("POST", "/v1/setup"),
+}
 _UPLOAD = re.compile(r"/v1/images/[^/]+/file")
 _DESCRIPTION = """
 A private cloud for KVM hosts that keeps its tenants apart and can prove it.
@@ -63,13 +74,15 @@ def api_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problems.install(app)
+    app.state.sign_ins = SignIns(parts)
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    for noun in (about, *nouns):
+    for noun in (about, *nouns, sessions, own_account, setup):
         app.include_router(noun.router)
     _add_docs(app)
 
     async def admit(scope: Scope) -> Actor | None:
-        if not scope["path"].startswith("/v1") or scope["path"] == about.PATH:
+        open_to_all = (scope.get("method"), scope["path"]) in _FOR_NOBODY
+        if open_to_all or not scope["path"].startswith("/v1"):
             return None
         access = await anyio.to_thread.run_sync(access_of, parts.store, scope)
         scope["state"]["access"] = access

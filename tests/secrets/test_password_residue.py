@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.controller.people import Person, Program, program
 from tests.secrets.memory_scan import copies, plant
-from tests.secrets.people import Person, Program, program
 
 from ringfence.client.sealing import seal
 

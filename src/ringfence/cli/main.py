@@ -29,6 +29,10 @@ NOUNS: dict[str, tuple[str, str]] = {
     "vm": ("vms", "VMs: create, start, stop, move, delete, console."),
     "operation": ("operations", "Operations: the long-running actions, with their steps."),
     "verify": ("verification", "Examine the running cloud, promise by promise."),
+    "login": ("login", "Sign in: the session lasts twelve hours, or an hour without a command."),
+    "logout": ("logout", "Sign out."),
+    "setup": ("setup", "Use a set-up link: choose the password of an account, once."),
+    "account": ("own_account", "Your account: its password, its sessions."),
     "config": ("config", "Where the controller is, and the token for it."),
 }
 """Noun → its module in `ringfence.cli`, and its line of help, kept here so that `--help` loads none of them."""

@@ -22,6 +22,11 @@ def connect(ctx: typer.Context) -> Client:
     return Client(read_settings(url_of(ctx)), on_simulated=lambda: notice(SIMULATED_NOTICE))
 
 
+def meet(settings: Settings) -> Client:
+    """Open a client that shows no token: to sign in with."""
+    return Client(settings, stranger=True, on_simulated=lambda: notice(SIMULATED_NOTICE))
+
+
 def url_of(ctx: typer.Context) -> str | None:
     """Find the `--url` that was given to `ringfence` itself."""
     found = ctx.find_root().params.get("url")

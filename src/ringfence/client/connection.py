@@ -24,6 +24,7 @@ from ringfence.errors import ErrorRecord, Refused, RingfenceError, Unreachable, 
 Json = dict[str, Any]
 
 PAGE_LIMIT = 200
+SESSION_COOKIE = "__Host-ringfence"
 SIMULATED = "Ringfence-Simulated"
 """The header of every answer of a controller without real hosts."""
 RETRY_SECONDS = 0.5
@@ -58,27 +59,27 @@ class NotTheController(Refused):
 class Client:
     """Speaks to one controller. Every failure comes out as a `RingfenceError`.
 
-    `on_simulated` is called at the first answer of a controller that says its hosts are simulated.
+    `on_simulated` is called at the first answer of a controller that says its hosts are simulated. A `stranger` shows
+    no token, and can do no more than sign in.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        stranger: bool = False,
         transport: httpx.BaseTransport | None = None,
         on_simulated: Callable[[], None] = lambda: None,
     ) -> None:
-        if not settings.token:
+        if not settings.token and not stranger:
             raise NoToken(url=settings.url)
         self.settings = settings
         self.simulated = False
         self._on_simulated = on_simulated
+        headers = {} if stranger else {"Authorization": f"Bearer {settings.token}"}
         self._http = httpx.Client(
             base_url=settings.url,
-            headers={
-                "Authorization": f"Bearer {settings.token}",
-                "User-Agent": f"ringfence/{__version__}",
-            },
+            headers={**headers, "User-Agent": f"ringfence/{__version__}"},
             timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
             verify=trust(settings),
             transport=transport,
@@ -129,6 +130,19 @@ class Client:
     def delete(self, path: str) -> Json:
         """Delete; gives the operation where deleting is one, else an empty object."""
         return self._object(self._send("DELETE", path))
+
+    def replace(self, path: str, body: Json) -> Json:
+        """Put something in the place of what is there."""
+        return self._object(self._send("PUT", path, body=body))
+
+    def begin_session(self, path: str, body: Json) -> tuple[Json, str]:
+        """Sign in; gives who one is, and the secret of the session, which comes as a cookie."""
+        response = self._send("POST", path, body=body)
+        for cookie in response.headers.get_list("set-cookie"):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            if name == SESSION_COOKIE:
+                return self._object(response), value
+        raise self._stranger("it begins no session")
 
     def upload(self, path: str, content: Iterable[bytes], *, size: int, **query: Any) -> Json:
         """Stream a file's bytes; `size` in bytes is told ahead, so that a full disk is refused at once."""

@@ -17,7 +17,10 @@ DEFAULT_URL = "http://127.0.0.1:8470"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`ca` is a PEM file that alone is trusted for TLS; None: the machine's own trust store. Times are seconds."""
+    """`ca` is a PEM file that alone is trusted for TLS; None: the machine's own trust store. Times are seconds.
+
+    `token` is what the client shows: an API token, or the secret of the session that `ringfence login` began.
+    """
 
     url: str = DEFAULT_URL
     token: str = ""
@@ -27,10 +30,10 @@ class Settings:
 
 @dataclass(eq=False)
 class NoToken(Refused):
-    """There is no token for {url}.
+    """You are not signed in at {url}.
 
-    Set RINGFENCE_TOKEN, or store one with `ringfence config set --token-stdin`. The controller shows its first
-    token once, when it first starts.
+    Sign in (`ringfence login`), or give a token: RINGFENCE_TOKEN, or `ringfence config set --token-stdin`. The
+    controller shows its first token once, when it first starts.
     """
 
     status: ClassVar[int] = 401
@@ -74,7 +77,8 @@ def read_settings(url: str | None = None) -> Settings:
     ca = os.environ.get("RINGFENCE_CA") or stored.get("ca")
     settings = Settings(
         url=(url or os.environ.get("RINGFENCE_URL") or stored.get("url") or DEFAULT_URL).rstrip("/"),
-        token=os.environ.get("RINGFENCE_TOKEN") or stored.get("token") or "",
+        # A session was begun after a token was stored, and ends by itself or by `ringfence logout`.
+        token=os.environ.get("RINGFENCE_TOKEN") or stored.get("session") or stored.get("token") or "",
         ca=Path(ca).expanduser() if ca else None,
     )
     check_url(settings.url)
@@ -93,7 +97,7 @@ def check_url(url: str) -> str:
 
 
 def write_settings(changes: dict[str, str]) -> Path:
-    """Store the changes beside what is stored; the file is readable by its owner only."""
+    """Store the changes beside what is stored, "" for nothing; the file is readable by its owner only."""
     path = settings_file()
     stored = {**_read_file(path), **changes}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

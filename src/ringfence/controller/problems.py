@@ -63,9 +63,9 @@ class TokenMissing(Refused):
 
 @dataclass(eq=False)
 class TokenUnknown(Refused):
-    """The token is not known here.
+    """The token or session is not known here.
 
-    It may have been revoked, or belong to another controller; ask an administrator for one.
+    It may have been revoked, have ended, or belong to another controller; sign in, or ask an administrator for a token.
     """
 
     status: ClassVar[int] = 401

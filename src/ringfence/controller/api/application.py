@@ -78,6 +78,7 @@ def api_app(parts: Parts) -> FastAPI:
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
     for noun in (about, *nouns, sessions, own_account, setup):
         app.include_router(noun.router)
+    app.include_router(setup.accounts_router)
     _add_docs(app)
 
     async def admit(scope: Scope) -> Actor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated
 
 import anyio.to_thread
@@ -9,14 +10,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 
 from ringfence.controller.admission import actor_for
-from ringfence.controller.api.requests import WithParts, told
-from ringfence.controller.api.sealed import Sealed, SealedToKey, octets
+from ringfence.controller.api.requests import RefInPath, WithParts, access_in, told
+from ringfence.controller.api.sealed import Recipient, Sealed, SealedToKey, octets
 from ringfence.controller.api.sessions import AccountName, SessionTold, begun_response, sign_ins_of
-from ringfence.controller.api.shapes import Told
+from ringfence.controller.api.shapes import Asked, Told
 from ringfence.controller.parts import Parts
 from ringfence.controller.signing_in import SET_UP, Attempt, Begun, SignIns
+from ringfence.decide.access import Denied, may_give
 from ringfence.errors import Invalid
-from ringfence.model.access import Role
+from ringfence.model.access import NotPermitted, Role
 from ringfence.model.accounts import Account, AccountKind
 from ringfence.model.sessions import Means
 from ringfence.model.signins import SetUpRefused
@@ -25,6 +27,7 @@ from ringfence.store.acting import acting
 from ringfence.store.engine import Session
 
 router = APIRouter(prefix="/v1/setup", tags=["setup"])
+accounts_router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 DisplayName = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -44,6 +47,18 @@ class SetUpAsked(SealedToKey):
     display_name: DisplayName = ""
 
 
+class SetUpLinkAsked(Asked):
+    recipient: Recipient
+
+
+class SetUpLink(Told):
+    """A link: `page`, a `#`, and the secret, which is sealed to the recipient."""
+
+    page: str
+    sealed_secret: str
+    expires_at: str
+
+
 @router.get("", response_model=SetUpTold)
 def get_setup(parts: WithParts) -> Response:
     """Tell whether the first administrator is still to be made."""
@@ -58,6 +73,23 @@ async def create_setup(parts: WithParts, request: Request, body: SetUpAsked) -> 
     attempt = await sign_ins.hear(request.scope, SET_UP)
     begun = await anyio.to_thread.run_sync(_set_up, parts, request, sign_ins, attempt, body, limiter=sign_ins.limiter)
     return await anyio.to_thread.run_sync(begun_response, parts, begun)
+
+
+@accounts_router.post("/{account}/setup-link", status_code=201, response_model=SetUpLink)
+def create_setup_link(parts: WithParts, request: Request, account: RefInPath, body: SetUpLinkAsked) -> Response:
+    """Make a set-up link for an account: whoever has it chooses the account's password, once, within a day."""
+    grants = access_in(request).grants
+    with parts.store.reading() as session:
+        found = accounts.account(session, account)
+    # Whoever chooses its password has what the account has.
+    if isinstance(given := may_give(grants, found.roles), Denied):
+        raise NotPermitted(permission=given.reason)
+    made = parts.passwords.make_secret(octets(body.recipient))
+    with parts.store.transaction() as session:
+        expires_at = setup_links.add_setup_link(session, made.sha256, account_id=found.id)
+    page = f"{parts.settings.page_url(parts.settings.listen)}/setup"
+    sealed = base64.b64encode(made.sealed).decode()
+    return told(SetUpLink(page=page, sealed_secret=sealed, expires_at=expires_at), status=201)
 
 
 def _set_up(parts: Parts, request: Request, sign_ins: SignIns, attempt: Attempt, body: SetUpAsked) -> Begun:

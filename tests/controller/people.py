@@ -44,7 +44,7 @@ def program(folder: Path, *flags: str) -> Iterator[Program]:
     command = [*COMMAND, "--data", str(folder), "--listen", "127.0.0.1:0", "--agents-listen", "127.0.0.1:0", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            told = {name: "" for name in TOLD.values()}
+            told = dict.fromkeys(TOLD.values(), "")
             for line in process.stdout:
                 if line == "ready\n":
                     break

@@ -16,47 +16,35 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-# Every constraint has a name that says its table and columns: the translation of errors reads it.
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from ringfence.store.columns import id_column, metadata, name_column, owned_column, refers_column, revision_column
+from ringfence.store.sign_in_tables import (
+    challenges,
+    identities,
+    known_devices,
+    passkeys,
+    passwords,
+    sessions,
+    setup_links,
+    sign_in_failures,
 )
 
-
-def _id() -> Column[str]:
-    return Column("id", String(36), primary_key=True)
-
-
-def _name() -> Column[str]:
-    return Column("name", String(63), nullable=False, unique=True)
-
-
-def _revision() -> Column[int]:
-    return Column("revision", Integer, nullable=False, server_default="1")
-
-
-def _refers(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[str]:
-    return Column(name, String(36), ForeignKey(f"{target}.id"), nullable=nullable, index=index)
-
-
-def _owned(name: str, target: str, *, primary_key: bool = False) -> Column[str]:
-    # The row goes with what it belongs to.
-    reference = ForeignKey(f"{target}.id", ondelete="CASCADE")
-    return Column(name, String(36), reference, nullable=False, primary_key=primary_key, index=not primary_key)
-
+__all__ = [
+    "challenges",
+    "identities",
+    "known_devices",
+    "metadata",
+    "passkeys",
+    "passwords",
+    "sessions",
+    "setup_links",
+    "sign_in_failures",
+]
 
 counters = Table(
     "counters",
@@ -68,13 +56,13 @@ counters = Table(
 zones = Table(
     "zones",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("colour", String(63), nullable=False),
     Column("classification", String(255), nullable=False),
     # Written by every claim of the zone and every mix taken from it, so that those two never pass each other.
     Column("claim_changes", BigInteger, nullable=False, server_default="0"),
-    _revision(),
+    revision_column(),
 )
 
 zone_mixes = Table(
@@ -89,36 +77,36 @@ zone_mixes = Table(
 accounts = Table(
     "accounts",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(120), nullable=False, unique=True),
     Column("kind", String(15), nullable=False),
     Column("display_name", String(200), nullable=False, server_default=""),
     Column("email", String(254), nullable=False, server_default=""),
     Column("disabled", Boolean, nullable=False),
-    _revision(),
+    revision_column(),
 )
 
 account_roles = Table(
     "account_roles",
     metadata,
-    _owned("account_id", "accounts", primary_key=True),
+    owned_column("account_id", "accounts", primary_key=True),
     Column("role", String(31), primary_key=True),
 )
 
 projects = Table(
     "projects",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("owner", String(255), nullable=False, index=True),
-    _revision(),
+    revision_column(),
     CheckConstraint("owner <> ''", name="owned"),
 )
 
 project_members = Table(
     "project_members",
     metadata,
-    _owned("project_id", "projects", primary_key=True),
+    owned_column("project_id", "projects", primary_key=True),
     Column("account_id", String(36), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("role", String(31), nullable=False),
 )
@@ -126,46 +114,46 @@ project_members = Table(
 flavors = Table(
     "flavors",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", BigInteger, nullable=False),
     Column("disk_bytes", BigInteger, nullable=False),
     Column("priority", String(15), nullable=False),
-    _revision(),
+    revision_column(),
     CheckConstraint("vcpus > 0 AND memory_mib > 0 AND disk_bytes > 0", name="sized"),
 )
 
 images = Table(
     "images",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("digest", String(71), nullable=False, index=True),
     Column("format", String(15), nullable=False),
     Column("file_bytes", BigInteger, nullable=False),
     Column("virtual_bytes", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
     Column("state", String(15), nullable=False),
-    _revision(),
+    revision_column(),
 )
 
 networks = Table(
     "networks",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("cidr", String(18), nullable=False),
-    _refers("project_id", "projects", nullable=True),
+    refers_column("project_id", "projects", nullable=True),
     Column("mtu", Integer, nullable=False),
-    _revision(),
+    revision_column(),
 )
 
 hosts = Table(
     "hosts",
     metadata,
-    _id(),
-    _name(),
+    id_column(),
+    name_column(),
     Column("state", String(15), nullable=False),
     Column("underlay_address", String(45), nullable=False),
     Column("vcpus", Integer, nullable=False, server_default="0"),
@@ -175,14 +163,14 @@ hosts = Table(
     Column("certificate_fingerprint", String(127), nullable=True, unique=True),
     # Written by every claim: two claims of one host wait for each other at this row.
     Column("claim_changes", BigInteger, nullable=False, server_default="0"),
-    _revision(),
+    revision_column(),
 )
 
 # Apart from `hosts`, so that a heartbeat and a claim do not wait for each other.
 host_reports = Table(
     "host_reports",
     metadata,
-    _owned("host_id", "hosts", primary_key=True),
+    owned_column("host_id", "hosts", primary_key=True),
     Column("last_seen", String(32), nullable=True),
     Column("agent_version", String(63), nullable=False, server_default=""),
     Column("facts", JSON, nullable=False),
@@ -194,24 +182,24 @@ host_reports = Table(
 vms = Table(
     "vms",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(63), nullable=False),
-    _refers("project_id", "projects", index=False),
-    _refers("zone_id", "zones"),
+    refers_column("project_id", "projects", index=False),
+    refers_column("zone_id", "zones"),
     # An account's name, as a trigger sees to: what is shown and told to hosts needs no second look.
     Column("owner", String(255), nullable=False, index=True),
-    _refers("flavor_id", "flavors"),
-    _refers("image_id", "images"),
+    refers_column("flavor_id", "flavors"),
+    refers_column("image_id", "images"),
     # Copied from the flavor at birth: a flavor that changes later does not resize a VM that has its place.
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", BigInteger, nullable=False),
     Column("disk_bytes", BigInteger, nullable=False),
     Column("state", String(15), nullable=False),
     Column("labels", JSON, nullable=False),
-    _refers("host_id", "hosts", nullable=True),
+    refers_column("host_id", "hosts", nullable=True),
     Column("placement", Text, nullable=False, server_default=""),
     Column("user_data", Text, nullable=False, server_default=""),
-    _revision(),
+    revision_column(),
     CheckConstraint("owner <> ''", name="owned"),
     UniqueConstraint("project_id", "name"),
     # So that a claim can refer to a VM together with its zone.
@@ -221,8 +209,8 @@ vms = Table(
 ports = Table(
     "ports",
     metadata,
-    _id(),
-    _owned("vm_id", "vms"),
+    id_column(),
+    owned_column("vm_id", "vms"),
     Column("network_id", String(36), ForeignKey("networks.id"), nullable=False),
     Column("mac", String(17), nullable=False, unique=True),
     Column("address", String(15), nullable=False),
@@ -247,23 +235,23 @@ claims = Table(
 policies = Table(
     "policies",
     metadata,
-    _id(),
-    _name(),
-    _refers("source_zone_id", "zones", nullable=True),
-    _refers("source_project_id", "projects", nullable=True),
+    id_column(),
+    name_column(),
+    refers_column("source_zone_id", "zones", nullable=True),
+    refers_column("source_project_id", "projects", nullable=True),
     Column("source_labels", JSON, nullable=False),
-    _refers("target_zone_id", "zones", nullable=True),
-    _refers("target_project_id", "projects", nullable=True),
+    refers_column("target_zone_id", "zones", nullable=True),
+    refers_column("target_project_id", "projects", nullable=True),
     Column("target_labels", JSON, nullable=False),
     Column("protocol", String(15), nullable=False),
     Column("ports", JSON, nullable=False),
-    _revision(),
+    revision_column(),
 )
 
 operations = Table(
     "operations",
     metadata,
-    _id(),
+    id_column(),
     Column("kind", String(31), nullable=False),
     Column("state", String(15), nullable=False, index=True),
     # No reference: the operation that deletes a VM is there when the VM no longer is.
@@ -282,7 +270,7 @@ operations = Table(
 operation_steps = Table(
     "operation_steps",
     metadata,
-    _owned("operation_id", "operations", primary_key=True),
+    owned_column("operation_id", "operations", primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("name", String(255), nullable=False),
     Column("state", String(15), nullable=False),
@@ -294,7 +282,7 @@ operation_steps = Table(
 commands = Table(
     "commands",
     metadata,
-    _id(),
+    id_column(),
     Column("host_id", String(36), ForeignKey("hosts.id", ondelete="CASCADE"), nullable=False),
     Column("key", String(255), nullable=False),
     Column("verb", JSON, nullable=False),
@@ -313,7 +301,7 @@ commands = Table(
 invitations = Table(
     "invitations",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(63), nullable=False),
     Column("secret_sha256", String(64), nullable=False, unique=True),
     Column("created_at", String(32), nullable=False),
@@ -324,8 +312,8 @@ invitations = Table(
 tokens = Table(
     "tokens",
     metadata,
-    _id(),
-    _owned("account_id", "accounts"),
+    id_column(),
+    owned_column("account_id", "accounts"),
     Column("name", String(63), nullable=False),
     Column("secret_sha256", String(64), nullable=False, unique=True),
     # The permissions it is narrowed to; none: it may all that its account may.
@@ -336,97 +324,10 @@ tokens = Table(
     UniqueConstraint("account_id", "name"),
 )
 
-passwords = Table(
-    "passwords",
-    metadata,
-    _owned("account_id", "accounts", primary_key=True),
-    # Argon2id in PHC form, which is at most 127 characters.
-    Column("stored", String(128), nullable=False),
-    Column("changed_at", String(32), nullable=False),
-)
-
-passkeys = Table(
-    "passkeys",
-    metadata,
-    _id(),
-    _owned("account_id", "accounts"),
-    Column("name", String(63), nullable=False),
-    # At most 1,023 bytes, in base64url.
-    Column("credential_id", String(1364), nullable=False, unique=True),
-    Column("public_key", LargeBinary, nullable=False),
-    Column("uses", BigInteger, nullable=False),
-    Column("created_at", String(32), nullable=False),
-    Column("last_used_at", String(32), nullable=True),
-    UniqueConstraint("account_id", "name"),
-)
-
-identities = Table(
-    "identities",
-    metadata,
-    Column("issuer", String(255), primary_key=True),
-    Column("subject", String(255), primary_key=True),
-    _owned("account_id", "accounts"),
-    Column("created_at", String(32), nullable=False),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    _id(),
-    _owned("account_id", "accounts"),
-    Column("secret_sha256", String(64), nullable=False, unique=True),
-    Column("means", String(31), nullable=False),
-    Column("source", String(63), nullable=False),
-    Column("client", String(200), nullable=False),
-    Column("created_at", String(32), nullable=False),
-    Column("used_at", String(32), nullable=False),
-    Column("expires_at", String(32), nullable=False),
-)
-
-known_devices = Table(
-    "known_devices",
-    metadata,
-    _id(),
-    _owned("account_id", "accounts"),
-    Column("secret_sha256", String(64), nullable=False, unique=True),
-    Column("created_at", String(32), nullable=False),
-    Column("expires_at", String(32), nullable=False),
-)
-
-setup_links = Table(
-    "setup_links",
-    metadata,
-    _id(),
-    # Null: the link of the first start, which makes an account.
-    Column("account_id", String(36), ForeignKey("accounts.id", ondelete="CASCADE"), nullable=True, index=True),
-    Column("secret_sha256", String(64), nullable=False, unique=True),
-    Column("created_at", String(32), nullable=False),
-    Column("expires_at", String(32), nullable=False),
-    Column("used_at", String(32), nullable=True),
-)
-
-sign_in_failures = Table(
-    "sign_in_failures",
-    metadata,
-    Column("tally", String(255), primary_key=True),
-    Column("failed", Integer, nullable=False),
-    Column("last_at", String(32), nullable=False),
-)
-
-challenges = Table(
-    "challenges",
-    metadata,
-    _id(),
-    Column("purpose", String(31), nullable=False),
-    Column("account_id", String(36), ForeignKey("accounts.id", ondelete="CASCADE"), nullable=True, index=True),
-    Column("facts", JSON, nullable=False),
-    Column("expires_at", String(32), nullable=False),
-)
-
 idempotency = Table(
     "idempotency",
     metadata,
-    _owned("account_id", "accounts", primary_key=True),
+    owned_column("account_id", "accounts", primary_key=True),
     Column("route", String(255), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("digest", String(64), nullable=False),

@@ -33,7 +33,7 @@ class AboutTold(Told):
 
 @router.get("", response_model=AboutTold, openapi_extra={"security": []})
 def get_about(parts: WithParts) -> Response:
-    """Tell what this is. The only route that needs no token."""
+    """Tell what this is. It needs no token."""
     return told(AboutTold(name="ringfence", version=__version__, simulated=parts.simulated))
 
 

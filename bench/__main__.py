@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import demo, lab, mailbox
+from bench import demo, lab, mailbox, signing_in
 from bench.figures import Figure, Unmeasured
 from ringfence.errors import RingfenceError
 
 MEASURES: dict[str, Callable[[], Iterable[Figure]]] = {
     "mailbox-wake": mailbox.wake,
+    "login": signing_in.logins,
+    "password-residue": signing_in.residue,
     "create": lab.create,
     "move-gap": lab.moves,
     "move-leaks": lab.moves,

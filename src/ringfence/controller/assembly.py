@@ -220,9 +220,8 @@ class Controller:
         unfinished = records.unfinished_operations()
         runtime.launch()
         # ORDER: stopped in reverse: workflows are told, then the bells wake them, then they are waited for.
-        self._stopping += [runtime.stop, imports.stop, bells.stop, self._clock.stopping.set]
+        self._stopping += [self._passwords.stop, runtime.stop, imports.stop, bells.stop, self._clock.stopping.set]
         imports.launch(unfinished)
-        self._stopping.append(self._passwords.stop)
         parts = Parts(
             settings=settings,
             store=store,

@@ -192,12 +192,7 @@ class Controller:
         self.api_address = bound_address(api_socket)
         if settings.agents_listen.port == 0 and settings.agents_address == str(settings.agents_listen):
             self.agents_address = str(bound_address(agents_socket))
-        files = ImageFiles(
-            settings.images,
-            bytes_limit=settings.image_bytes_limit,
-            virtual_bytes_limit=settings.virtual_bytes_limit,
-        )
-        _sweep_images(store, files)
+        files = _image_files(settings, store)
         records, for_workflows = StoredRecords(store), _WorkflowRecords(store)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
         world = World(
@@ -314,7 +309,11 @@ def _controller_id(folder: Path) -> str:
     return file.read_text().strip()
 
 
-def _sweep_images(store: Store, files: ImageFiles) -> None:
+def _image_files(settings: Settings, store: Store) -> ImageFiles:
+    """Open the folder of images, and remove those that no image has."""
+    files = ImageFiles(
+        settings.images, bytes_limit=settings.image_bytes_limit, virtual_bytes_limit=settings.virtual_bytes_limit
+    )
     known: set[str] = set()
     after: str | None = None
     with store.reading() as session:
@@ -326,6 +325,7 @@ def _sweep_images(store: Store, files: ImageFiles) -> None:
                 break
     if swept := files.sweep(known):
         logger.info("removed %d image files that no image has", swept)
+    return files
 
 
 def _prune(store: Store) -> None:

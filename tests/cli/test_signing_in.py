@@ -80,9 +80,9 @@ def test_a_session_is_listed_and_revoked(terminal, link, tmp_path) -> None:
     terminal("setup --account ada", typed=f"{link}\n{PASSWORD}\n")
     other = Terminal(url=terminal.url, config=tmp_path / "other")
     other("login ada", typed=f"{PASSWORD}\n")
-    listed = json.loads(terminal("account sessions list -o json").stdout)
+    listed = json.loads(terminal("account sessions -o json").stdout)
     assert [each["current"] for each in listed] == [True, False]
-    terminal(f"account sessions revoke {listed[1]['id']}")
+    terminal(f"account revoke {listed[1]['id']}")
     assert "not known here" in other("zone list", code=1).stderr
     terminal("zone list")
 
@@ -99,6 +99,6 @@ def test_an_administrator_invites_somebody_by_a_link(cloud, terminal, link, tmp_
 def test_a_stored_token_is_there_again_after_signing_out(cloud, terminal, link) -> None:
     terminal("config set --token-stdin", typed=f"{cloud.token}\n")
     terminal("setup --account ada", typed=f"{link}\n{PASSWORD}\n")
-    assert len(json.loads(terminal("account sessions list -o json").stdout)) == 1
+    assert len(json.loads(terminal("account sessions -o json").stdout)) == 1
     terminal("logout")
-    assert json.loads(terminal("account sessions list -o json").stdout) == []
+    assert json.loads(terminal("account sessions -o json").stdout) == []

@@ -1,4 +1,4 @@
-"""`ringfence account password`, `sessions` and `invite`: how accounts are signed in to."""
+"""`ringfence account password`, `sessions`, `revoke` and `invite`: how accounts are signed in to."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ringfence.cli.secrets import ask_secret, with_sealed
 from ringfence.client.sealing import Recipient
 
 app = typer.Typer(no_args_is_help=True, help="Your account: its password, its sessions.")
-sessions = typer.Typer(no_args_is_help=True, help="Where your account is signed in.")
-app.add_typer(sessions, name="sessions")
 
 SESSIONS = (
     Column(title="", cell=lambda item: "*" if item.get("current") else ""),
@@ -56,21 +54,21 @@ def invite_account(
     show_one(link, [field("LINK", "link"), field("EXPIRES", "expires_at")], output)
 
 
-@sessions.command("list")
+@app.command("sessions")
 def list_sessions(ctx: typer.Context, limit: LimitOption = LIST_LIMIT, output: OutputOption = Output.TABLE) -> None:
     """List your sessions; a star marks the one that asks.
 
-    Example: ringfence account sessions list
+    Example: ringfence account sessions
     """
     with connect(ctx) as client:
         show_list(list(client.pages("/v1/account/sessions", limit=limit)), SESSIONS, output, what="sessions")
 
 
-@sessions.command("revoke")
+@app.command("revoke")
 def revoke_session(ctx: typer.Context, session: Annotated[str, typer.Argument(help="The session's id.")]) -> None:
     """End one of your sessions: whoever uses it has to sign in again.
 
-    Example: ringfence account sessions revoke 01926f3e-7b1c-7a2b-8c3d-4e5f60718293
+    Example: ringfence account revoke 01926f3e-7b1c-7a2b-8c3d-4e5f60718293
     """
     with connect(ctx) as client:
         client.delete(f"/v1/account/sessions/{session}")

@@ -154,10 +154,10 @@ def _reason_in(scope: Scope) -> str:
 def _note_use(store: Store, token: Token | None, signed_in: SignedIn | None) -> None:
     try:
         if token is not None and not tokens.is_use_noted(token):
-            with store.transaction() as session:
+            with store.losable() as session:
                 tokens.note_use(session, token.id)
         if signed_in is not None and not sessions.is_use_noted(signed_in):
-            with store.transaction() as session:
+            with store.losable() as session:
                 sessions.note_use(session, signed_in.id)
     except Unreachable:
         # The request is not to fail because its note could not be written.

@@ -15,8 +15,9 @@ from starlette.types import Scope
 
 from ringfence.controller.admission import DEVICE_COOKIE, SESSION_COOKIE, actor_for, cookie_in, source_of
 from ringfence.controller.parts import Parts
+from ringfence.decide.access import Grants
 from ringfence.decide.guessing import Heard, NotYet, Tally, tallies_of
-from ringfence.model.sessions import DEVICE_SECONDS, LONGEST_SECONDS, Means
+from ringfence.model.sessions import DEVICE_SECONDS, LONGEST_SECONDS, Means, SignedIn
 from ringfence.model.signins import SignInDenied, TooManyAttempts
 from ringfence.store import accounts, passwords, sessions, sign_ins
 from ringfence.store.acting import acting
@@ -41,9 +42,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A session that was begun. `device_secret` is None where the device was known before."""
+    """A session that was begun, and whose. `device_secret` is None where the device was known before."""
 
-    account_id: str
+    grants: Grants
+    signed_in: SignedIn
     secret: str = field(repr=False)
     device_secret: str | None = field(repr=False, default=None)
 
@@ -68,7 +70,7 @@ class SignIns:
         return attempt
 
     def _count(self, account: str, source: str, device_secret: str) -> tuple[Attempt, Heard | NotYet]:
-        with self._parts.store.transaction() as session:
+        with self._parts.store.losable() as session:
             device_id = sessions.known_device(session, account, device_secret) if device_secret else None
             tallies = tallies_of(account, source, device_id)
             attempt = Attempt(account=account, source=source, tallies=tallies, device_id=device_id)
@@ -95,20 +97,21 @@ class SignIns:
     def begin(self, scope: Scope, attempt: Attempt, account_id: str, means: Means) -> Begun:
         """Begin a session in place of the one that the request may have come with."""
         with self._parts.store.reading() as session:
-            account = accounts.account(session, account_id)
-        with acting(actor_for(account, scope)), self._parts.store.transaction() as session:
-            return self.begin_in(session, scope, attempt, account_id, means)
+            grants = accounts.grants_of(session, account_id)
+        with acting(actor_for(grants.account, scope)), self._parts.store.transaction() as session:
+            return self.begin_in(session, scope, attempt, grants, means)
 
-    def begin_in(self, session: Session, scope: Scope, attempt: Attempt, account_id: str, means: Means) -> Begun:
+    def begin_in(self, session: Session, scope: Scope, attempt: Attempt, grants: Grants, means: Means) -> Begun:
         """Do it in a transaction that does more."""
         self.forgive(session, attempt)
         # A fresh secret at each sign-in, and the one before is gone: who planted it has nothing.
         if before := cookie_in(scope, SESSION_COOKIE):
             sessions.remove_session_of(session, before)
         client = dict(scope["headers"]).get(b"user-agent", b"").decode("latin-1")
-        _, secret = sessions.add_session(session, account_id, means, source=attempt.source, client=client)
+        account_id = grants.account.id
+        signed_in, secret = sessions.add_session(session, account_id, means, source=attempt.source, client=client)
         device = sessions.add_known_device(session, account_id) if attempt.device_id is None else None
-        return Begun(account_id=account_id, secret=secret, device_secret=device)
+        return Begun(grants=grants, signed_in=signed_in, secret=secret, device_secret=device)
 
     @staticmethod
     def forgive(session: Session, attempt: Attempt) -> None:

@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 _MIGRATING = threading.Lock()
 _MIGRATION_LOCK = 0x72696E67
 _READING = "ringfence_reading"
+_LOSABLE = "ringfence_losable"
 _CHANGES = "ringfence_changes"
 _FENCE = "ringfence_fence_changed"
 
@@ -112,14 +113,16 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         _use_wal(connection)
-        # FULL: a claim that was told to a host must outlive a power cut.
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+        for pragma in ("foreign_keys = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get(_READING)
         connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
+        # FULL: a claim that was told to a host must outlive a power cut. NORMAL loses at most what came last.
+        losable = connection.get_execution_options().get(_LOSABLE)
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if losable else 'FULL'}")
         # IMMEDIATE: a transaction that reads first and writes later could otherwise fail half-way, unrepeatable.
         connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
 
@@ -146,6 +149,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._readers = engine.execution_options(**_reading_options(engine))
+        self._losers = engine.execution_options(**{_LOSABLE: True})
         self._bells: list[Callable[[str, str], None]] = []
         # SQLite has one writer at a time anyway, and its own waiting sleeps up to 100 ms: this only wakes writers of
         # this process sooner. What must not race is held by the database, not by this lock.
@@ -167,6 +171,14 @@ class Store:
             changes = list(session.info.get(_CHANGES, ()))
         for kind, noun_id in changes:
             self._ring(kind, noun_id)
+
+    @contextmanager
+    def losable(self) -> Iterator[Session]:
+        """Write what a power cut may take back: counts and notes of use. It rings no bell, and waits for no disk."""
+        with self._turn(), translated(), Session(self._losers) as session, session.begin():
+            if self.engine.dialect.name == "postgresql":
+                session.execute(text("SET LOCAL synchronous_commit = off"))
+            yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

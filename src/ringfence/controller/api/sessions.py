@@ -18,8 +18,8 @@ from ringfence.controller.signing_in import Begun, SignIns, forget_cookie, set_c
 from ringfence.decide.access import Grants, cloud_permissions
 from ringfence.model.names import ACCOUNT_PATTERN
 from ringfence.model.sessions import Means
-from ringfence.store import accounts, projects, sessions
-from ringfence.store.engine import Session
+from ringfence.store import projects, sessions
+from ringfence.store.engine import Store
 
 router = APIRouter(prefix="/v1/session", tags=["session"])
 
@@ -61,8 +61,7 @@ def get_session(parts: WithParts, request: Request) -> Response:
     """Tell who asks, and what they may."""
     access = access_in(request)
     expires_at = access.session.expires_at if access.session else access.token.expires_at if access.token else None
-    with parts.store.reading() as session:
-        body = tell(session, access.grants, csrf_token=access.csrf_token, expires_at=expires_at)
+    body = tell(parts.store, access.grants, csrf_token=access.csrf_token, expires_at=expires_at)
     return told(body, headers={"Cache-Control": "no-store"})
 
 
@@ -80,12 +79,11 @@ async def create_session(parts: WithParts, request: Request, body: SignInAsked) 
     sign_ins = sign_ins_of(request)
     attempt = await sign_ins.hear(request.scope, body.account)
 
-    def prove() -> Begun:
+    def prove() -> Response:
         account_id = sign_ins.judge(attempt, body.key_id, octets(body.sealed_password))
-        return sign_ins.begin(request.scope, attempt, account_id, Means.PASSWORD)
+        return begun_response(parts, sign_ins.begin(request.scope, attempt, account_id, Means.PASSWORD))
 
-    begun = await anyio.to_thread.run_sync(prove, limiter=sign_ins.limiter)
-    return await anyio.to_thread.run_sync(begun_response, parts, begun)
+    return await anyio.to_thread.run_sync(prove, limiter=sign_ins.limiter)
 
 
 @router.delete("", status_code=204, response_class=Response)
@@ -109,19 +107,20 @@ def sign_ins_of(request: Request) -> SignIns:
 
 def begun_response(parts: Parts, begun: Begun) -> Response:
     """Build the response that tells who signed in, with the cookies."""
-    with parts.store.reading() as session:
-        signed_in = sessions.session_of(session, begun.secret)
-        grants = accounts.grants_of(session, begun.account_id)
-        expires_at = None if signed_in is None else signed_in.expires_at
-        body = tell(session, grants, csrf_token=csrf_token_of(begun.secret), expires_at=expires_at)
+    body = tell(
+        parts.store, begun.grants, csrf_token=csrf_token_of(begun.secret), expires_at=begun.signed_in.expires_at
+    )
     response = told(body, status=201)
     set_cookies(response, begun)
     return response
 
 
-def tell(session: Session, grants: Grants, *, csrf_token: str | None, expires_at: str | None) -> SessionTold:
+def tell(store: Store, grants: Grants, *, csrf_token: str | None, expires_at: str | None) -> SessionTold:
     """Tell of somebody and what they may."""
-    named = {ref: projects.project(session, ref).name for ref in grants.projects}
+    named: dict[str, str] = {}
+    if grants.projects:
+        with store.reading() as session:
+            named = {ref: projects.project(session, ref).name for ref in grants.projects}
     return SessionTold(
         account=Who.model_validate(grants.account),
         roles=sorted(grants.account.roles),

@@ -9,17 +9,17 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 
-from ringfence.controller.admission import actor_for
 from ringfence.controller.api.requests import RefInPath, WithParts, access_in, told
 from ringfence.controller.api.sealed import Recipient, Sealed, SealedToKey, octets
 from ringfence.controller.api.sessions import AccountName, SessionTold, begun_response, sign_ins_of
 from ringfence.controller.api.shapes import Asked, Told
 from ringfence.controller.parts import Parts
-from ringfence.controller.signing_in import SET_UP, Attempt, Begun, SignIns
+from ringfence.controller.signing_in import SET_UP, Attempt, SignIns
 from ringfence.decide.access import Denied, may_give
 from ringfence.errors import Invalid
 from ringfence.model.access import NotPermitted, Role
 from ringfence.model.accounts import Account, AccountKind
+from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.sessions import Means
 from ringfence.model.signins import SetUpRefused
 from ringfence.store import accounts, passwords, sessions, setup_links
@@ -71,8 +71,7 @@ async def create_setup(parts: WithParts, request: Request, body: SetUpAsked) -> 
     """Use a set-up link: choose the password, and be signed in."""
     sign_ins = sign_ins_of(request)
     attempt = await sign_ins.hear(request.scope, SET_UP)
-    begun = await anyio.to_thread.run_sync(_set_up, parts, request, sign_ins, attempt, body, limiter=sign_ins.limiter)
-    return await anyio.to_thread.run_sync(begun_response, parts, begun)
+    return await anyio.to_thread.run_sync(_set_up, parts, request, sign_ins, attempt, body, limiter=sign_ins.limiter)
 
 
 @accounts_router.post("/{account}/setup-link", status_code=201, response_model=SetUpLink)
@@ -92,7 +91,7 @@ def create_setup_link(parts: WithParts, request: Request, account: RefInPath, bo
     return told(SetUpLink(page=page, sealed_secret=sealed, expires_at=expires_at), status=201)
 
 
-def _set_up(parts: Parts, request: Request, sign_ins: SignIns, attempt: Attempt, body: SetUpAsked) -> Begun:
+def _set_up(parts: Parts, request: Request, sign_ins: SignIns, attempt: Attempt, body: SetUpAsked) -> Response:
     digest = parts.passwords.digest(body.key_id, octets(body.sealed_secret))
     try:
         with parts.store.reading() as session:
@@ -106,12 +105,13 @@ def _set_up(parts: Parts, request: Request, sign_ins: SignIns, attempt: Attempt,
     # ORDER: hashed before the link is used up, so that a password that is not taken costs no link.
     names = (name, *name.split("@"), *body.display_name.split(), *_host_names(parts))
     stored = parts.passwords.hash(body.key_id, octets(body.sealed_password), names=names)
-    with parts.store.transaction() as session:
+    person = Actor(kind=ActorKind.PERSON, id=account_id or "", name=name, source=attempt.source)
+    with acting(person), parts.store.transaction() as session:
         account = _account(session, digest, name, body.display_name)
-        with acting(actor_for(account, request.scope)):
-            passwords.put_password(session, account.id, stored)
-            sessions.remove_sessions(session, account.id)
-            return sign_ins.begin_in(session, request.scope, attempt, account.id, Means.LINK)
+        passwords.put_password(session, account.id, stored)
+        sessions.remove_sessions(session, account.id)
+        begun = sign_ins.begin_in(session, request.scope, attempt, accounts.grants_of(session, account.id), Means.LINK)
+    return begun_response(parts, begun)
 
 
 def _account(session: Session, digest: str, name: str, display_name: str) -> Account:

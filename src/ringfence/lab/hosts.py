@@ -33,6 +33,16 @@ host_uuid = "{host_uuid}"
 """
 
 
+_END_LIBVIRT = """\
+pid=$(cat /run/libvirtd.pid)
+tries=0
+while kill -s "$([ $tries -lt 100 ] && echo TERM || echo KILL)" "$pid" 2>/dev/null; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+"""
+
+
 @dataclass(eq=False)
 class HostDown(Unreachable):
     """Lab host {host} is not running.
@@ -151,8 +161,9 @@ class Host:
     def restart_libvirt(self) -> None:
         """Restart libvirtd; domains go on running."""
         if self.runs("/run/libvirtd.pid"):
-            # Again until it is gone: libvirtd forgets a signal that reaches it just after its start.
-            self.run(["sh", "-c", 'pid=$(cat /run/libvirtd.pid); while kill "$pid" 2>/dev/null; do sleep 0.1; done'])
+            # Again until it is gone: libvirtd forgets a signal that reaches it just after its start. And as an init
+            # would, with SIGKILL in the end: on a busy machine it was seen to hang as it ended.
+            self.run(["sh", "-c", _END_LIBVIRT])
         self.start_libvirt()
 
     def start_ovn_controller(self, *, key: str, certificate: str, ca: str) -> None:

@@ -123,7 +123,8 @@ class DatagramRun:
     def stop(self) -> int:
         """End it, and tell how many were sent."""
         sent = "sed -n 's/.*pkts-sofar: *\\([0-9]*\\).*/\\1/p' /proc/net/pktgen/eth0"
-        return int(self._shell.run(f"echo stop >/proc/net/pktgen/pgctrl; wait; {sent}").text)
+        said = self._shell.run(f"echo stop >/proc/net/pktgen/pgctrl; wait; {sent}").text
+        return int(said.split()[0])  # after it comes the shell's own word on the job that ended
 
 
 def _pinged(text: str) -> Pinged:

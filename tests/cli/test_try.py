@@ -194,12 +194,12 @@ async def _crowd(folder: Path) -> None:
             # The database refuses strangers here as anywhere.
             stranger = {**next(example.wanted(1)), "name": "stranger", "zone": "hospital-lab"}
             with pytest.raises(ZoneForbids):
-                await asyncio.to_thread(add_crowd, simulation.database, [stranger], go_on=lambda: True)
+                await asyncio.to_thread(add_crowd, simulation.store, [stranger], ended=threading.Event())
 
 
 def _crowded(simulation: Simulation, client: Client) -> list[dict[str, Any]]:
     example.furnish(client)
-    assert add_crowd(simulation.database, list(example.wanted(9)), go_on=lambda: True) == 9
+    assert add_crowd(simulation.store, list(example.wanted(9)), ended=threading.Event()) == 9
     simulation.adopt()
     return list(client.pages("/v1/vms", limit=100))
 

@@ -134,6 +134,11 @@ class Controller:
         self.api_address: Address = settings.listen
         self.agents_address: str = settings.agents_address
 
+    @property
+    def store(self) -> Store:
+        """The store of a controller that has started, for whoever shares its process."""
+        return self._parts.store
+
     async def start(self) -> None:
         """Open everything, go on with what was unfinished, and return once requests are taken."""
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS

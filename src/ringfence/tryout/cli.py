@@ -126,7 +126,9 @@ class _Run:
                 example.furnish(client)
                 bodies = list(example.wanted(self.vm_count))
                 example.create_vms(client, bodies[:BY_THE_API], ended=self.ended)
-                add_crowd(self.simulation.database, bodies[BY_THE_API:], go_on=lambda: not self.ended.is_set())
+                if bodies[BY_THE_API:]:
+                    _say(f"{BY_THE_API} VMs are there; the rest comes as a crowd, a thousand in about 20 s.")
+                    add_crowd(self.simulation.store, bodies[BY_THE_API:], ended=self.ended)
             if not self.simulation.fresh or self.vm_count > BY_THE_API:
                 self.simulation.adopt()
             if self.ended.is_set():

@@ -6,32 +6,31 @@ operation that would have made it, ended. No host was asked for any of them: `Si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 from ringfence.model.operations import OperationState
 from ringfence.model.vms import VmState
 from ringfence.store import claims, hosts, operations, vms
-from ringfence.store.engine import Session, open_store
+from ringfence.store.engine import Session, Store
 
-TOGETHER = 25
+TOGETHER = 10
 """VMs in one transaction: other writers wait for no longer than these take."""
+PAUSE_SECONDS = 0.01
+"""Between two of them, so that who waits to write has a turn: hosts that cannot report are soon taken for dead."""
 REASON = "one of a crowd, made all at once"
 
 
-def add_crowd(database: str, bodies: Sequence[dict[str, Any]], *, go_on: Callable[[], bool]) -> int:
-    """Add running VMs as the API's bodies ask for them, while `go_on` says so; gives how many."""
-    store = open_store(database)
+def add_crowd(store: Store, bodies: Sequence[dict[str, Any]], *, ended: threading.Event) -> int:
+    """Add running VMs as the API's bodies ask for them, until all are there or it is `ended`; gives how many."""
     added = 0
-    try:
-        while added < len(bodies) and go_on():
-            together = bodies[added : added + TOGETHER]
-            with store.transaction() as session:
-                for body in together:
-                    _add(session, **body)
-            added += len(together)
-    finally:
-        store.close()
+    while added < len(bodies) and not ended.wait(PAUSE_SECONDS):
+        together = bodies[added : added + TOGETHER]
+        with store.transaction() as session:
+            for body in together:
+                _add(session, **body)
+        added += len(together)
     return added
 
 

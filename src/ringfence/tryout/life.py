@@ -19,7 +19,9 @@ Json = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = (2.0, 6.0)
-"""Between the end of one thing and the begin of the next: the bound on the rate."""
+"""Between the end of one thing and the begin of the next: the bound on the rate, for up to `EASY` VMs."""
+EASY = 500
+"""The fence is compiled from all VMs at each change: with more of them, the pauses grow likewise."""
 SPREAD = 6
 """How many VMs more or fewer there may be than at the beginning."""
 _LOOK_AT = 200
@@ -36,12 +38,13 @@ class Life:
         self._dice = random.Random(seed)  # noqa: S311 - it is to be the same again
         self._balance = 0
         self._last_number = vm_count
+        self._slower = max(1.0, vm_count / EASY)
         self._ended = ended
 
     def live(self) -> None:
         """Do one thing after another."""
         deeds = self._deeds()
-        while not self._ended.wait(self._dice.uniform(*PAUSE_SECONDS)):
+        while not self._ended.wait(self._dice.uniform(*PAUSE_SECONDS) * self._slower):
             if not deeds:
                 deeds = self._deeds()
             self.do(deeds.pop())

@@ -27,7 +27,7 @@ from ringfence.fakes.hypervisors import FakeDomain, FakeHost, FakeHypervisors
 from ringfence.model.names import HostId, VmId
 from ringfence.model.vms import VmState
 from ringfence.store import vms
-from ringfence.store.engine import open_store
+from ringfence.store.engine import Store
 from ringfence.wire import (
     AnyResult,
     AnyVerb,
@@ -70,8 +70,8 @@ class Simulation:
         return f"http://{self._controller.api_address}"
 
     @property
-    def database(self) -> str:
-        return f"sqlite:///{self.folder / 'ringfence.db'}"
+    def store(self) -> Store:
+        return self._controller.store
 
     @property
     def host_count(self) -> int:
@@ -87,7 +87,7 @@ class Simulation:
         agents_listen = Address(host="127.0.0.1", port=0)
         settings = Settings(
             data=self.folder,
-            database=self.database,
+            database=f"sqlite:///{self.folder / 'ringfence.db'}",
             listen=self.listen,
             agents_listen=agents_listen,
             agents_address=str(agents_listen),
@@ -107,8 +107,7 @@ class Simulation:
 
     def adopt(self) -> None:
         """Have each host run what the records say that it runs."""
-        store = open_store(self.database)
-        with contextlib.closing(store), store.reading() as session:
+        with self.store.reading() as session:
             present = [vm for vm in vms.all_vms(session) if vm.host_id is not None]
             for vm in present:
                 assert vm.host_id is not None

@@ -35,6 +35,7 @@ from ringfence.model.names import HostId
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.ports import Fence
 from ringfence.store import (
+    challenges,
     commands,
     hosts,
     idempotency,
@@ -341,6 +342,7 @@ def _prune(store: Store) -> None:
         sessions.prune_sessions,
         setup_links.prune_setup_links,
         sign_ins.prune_failures,
+        challenges.prune_challenges,
     ):
         with store.transaction() as session:
             prune(session)

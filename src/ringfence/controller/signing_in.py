@@ -69,6 +69,11 @@ class SignIns:
         await anyio.sleep(verdict.hold_seconds)
         return attempt
 
+    @staticmethod
+    def unhindered(scope: Scope, account: str) -> Attempt:
+        """Make an attempt that is not counted: where nothing can be guessed."""
+        return Attempt(account=account, source=source_of(scope), tallies={})
+
     def _count(self, account: str, source: str, device_secret: str) -> tuple[Attempt, Heard | NotYet]:
         with self._parts.store.losable() as session:
             device_id = sessions.known_device(session, account, device_secret) if device_secret else None

@@ -105,7 +105,7 @@ class CsrfTokenWrong(Refused):
 class PasskeyNeeded(Refused):
     """The password was right; this account needs its passkey too.
 
-    Answer the challenge in `options` with a passkey, at `POST /v1/session/passkey`, within five minutes.
+    Answer with the passkey in the browser, within five minutes; at a terminal, use a token of your account.
     """
 
     status: ClassVar[int] = 401

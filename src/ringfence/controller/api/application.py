@@ -27,6 +27,7 @@ from ringfence.controller.api import (
     networks,
     operations,
     own_account,
+    passkeys,
     policies,
     projects,
     sessions,
@@ -47,6 +48,8 @@ _FOR_NOBODY = {
     ("POST", "/v1/session"),
     ("GET", "/v1/setup"),
     ("POST", "/v1/setup"),
+    ("POST", "/v1/session/passkey"),
+    ("POST", "/v1/session/passkey/options"),
 }
 _UPLOAD = re.compile(r"/v1/images/[^/]+/file")
 _DESCRIPTION = """
@@ -76,7 +79,7 @@ def api_app(parts: Parts) -> FastAPI:
     problems.install(app)
     app.state.sign_ins = SignIns(parts)
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    for noun in (about, *nouns, sessions, own_account, setup):
+    for noun in (about, *nouns, sessions, own_account, passkeys, setup):
         app.include_router(noun.router)
     app.include_router(setup.accounts_router)
     _add_docs(app)

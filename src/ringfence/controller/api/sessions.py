@@ -14,6 +14,7 @@ from ringfence.controller.api.requests import WithParts, access_in, told
 from ringfence.controller.api.sealed import KeyId, Sealed, SealingKey, octets
 from ringfence.controller.api.shapes import Asked, Told
 from ringfence.controller.parts import Parts
+from ringfence.controller.passkey_sign_in import check_passkey_not_needed
 from ringfence.controller.signing_in import Begun, SignIns, forget_cookie, set_cookies
 from ringfence.decide.access import Grants, cloud_permissions
 from ringfence.model.names import ACCOUNT_PATTERN
@@ -81,6 +82,7 @@ async def create_session(parts: WithParts, request: Request, body: SignInAsked) 
 
     def prove() -> Response:
         account_id = sign_ins.judge(attempt, body.key_id, octets(body.sealed_password))
+        check_passkey_not_needed(parts, attempt, account_id)
         return begun_response(parts, sign_ins.begin(request.scope, attempt, account_id, Means.PASSWORD))
 
     return await anyio.to_thread.run_sync(prove, limiter=sign_ins.limiter)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence.decide.placement import Placement, choose_host, why_not
+from ringfence.decide.placement import Placement, choose_host, needs_silent_host, why_not
 from ringfence.model.hosts import Capacity, HostSnapshot, HostState, NoHostFits
 from ringfence.model.images import ImageFormat
 from ringfence.model.names import HostId, VmId, ZoneId
@@ -123,6 +124,16 @@ def test_a_host_that_refused_is_never_chosen(vm: VmSpec, cloud: list[HostSnapsho
         assert placement.host_id not in refused
         refused[placement.host_id] = "it was taken meanwhile"
     raise AssertionError("more hosts were chosen than there are")
+
+
+@given(specs(), clouds(), zone_tables())
+@settings(max_examples=300, deadline=None)
+def test_a_silent_host_is_needed_if_and_only_if_its_answer_alone_would_help(
+    vm: VmSpec, cloud: list[HostSnapshot], zones: dict[ZoneId, Zone]
+) -> None:
+    placement, _ = _outcome(vm, cloud, zones)
+    heard, _ = _outcome(vm, [replace(host, reachable=True) for host in cloud], zones)
+    assert needs_silent_host(vm, cloud, zones) == (placement is None and heard is not None)
 
 
 def _outcome(

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from ringfence.agent import accelerator, company, posture, switch
+from ringfence.agent import accelerator, company, crash, posture, switch
 from ringfence.agent.admission import check_address, check_qcow2_header, check_vm, check_vm_id
 from ringfence.agent.domain_xml import DISK, SEED, domain_name, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
@@ -275,7 +275,11 @@ def _answer_peer(peer: socket.socket, root: Root, places: threading.BoundedSemap
             peer.settimeout(None)
             descriptor = None
             try:
-                result, descriptor = root.do(msgspec.json.decode(asked, type=AnyRootVerb))
+                verb = msgspec.json.decode(asked, type=AnyRootVerb)
+                point = f"root/{verb.__struct_config__.tag}"
+                crash.point(f"{point}/begun")
+                result, descriptor = root.do(verb)
+                crash.point(f"{point}/done")
                 answer = RootAnswer(result=result)
             except msgspec.MsgspecError as error:
                 answer = RootAnswer(error=Invalid(field="verb", why=str(error)[:200]).record())

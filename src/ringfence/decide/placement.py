@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ringfence.model.hosts import HostSnapshot, HostState, NoHostFits
@@ -56,6 +56,25 @@ def choose_host(
     reason = f"most free memory ({best.free.memory_mib} of {best.total.memory_mib} MiB), {company}"
     claimed = best.total.memory_mib - best.free.memory_mib
     return Placement(host_id=best.id, host=best.name, reason=reason, rejected=rejected, claimed_memory_mib=claimed)
+
+
+def needs_silent_host(
+    vm: VmSpec,
+    candidates: Sequence[HostSnapshot],
+    zones: Mapping[ZoneId, Zone],
+    *,
+    apart_from: Sequence[HostId] = (),
+    only: HostId | None = None,
+    refused: Mapping[HostId, str] = MappingProxyType({}),
+) -> bool:
+    """Tell whether `choose_host` would refuse, and would not if the agents that are silent answered."""
+
+    def fits(host: HostSnapshot) -> bool:
+        return host.id not in refused and not why_not(vm, host, zones, apart_from=apart_from, only=only)
+
+    return not any(fits(host) for host in candidates) and any(
+        fits(replace(host, reachable=True)) for host in candidates
+    )
 
 
 def why_not(

@@ -1,8 +1,9 @@
 """The places where a crash is worst: before and after each step's effect, by name.
 
 Tests set `hook` to be called at each, and so find the places themselves instead of listing them. In a lab, where the
-controller is a process of its own, `RINGFENCE_CRASH_LOG` names a file that is told each point passed, and
-`RINGFENCE_CRASH_AT` the point at which this process kills itself. Without either, passing a point does nothing.
+controller is a process of its own, `RINGFENCE_CRASH_ONCE` names a file: this process kills itself at the first point
+that the file does not hold, and adds it. Started again and again, it dies once at every point there is. Without it,
+passing a point does nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from pathlib import Path
 
 
 def _from_environment(point: str) -> None:
-    if log := os.environ.get("RINGFENCE_CRASH_LOG"):
-        with Path(log).open("a", encoding="utf-8") as file:
-            file.write(point + "\n")
-    if os.environ.get("RINGFENCE_CRASH_AT") == point:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if not (named := os.environ.get("RINGFENCE_CRASH_ONCE")):
+        return
+    with Path(named).open("a+", encoding="utf-8") as file:
+        file.seek(0)
+        if point in file.read().splitlines():
+            return
+        file.write(point + "\n")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 hook: Callable[[str], None] = _from_environment

@@ -51,6 +51,16 @@ class Whereabouts(StrEnum):
     UNKNOWN = "unknown"
 
 
+def await_heard(story: Story, silent: Callable[[], bool]) -> None:
+    """Give hosts that are `silent` the time to be heard of: when the controller was away, all are at first.
+
+    For use within a step. Returns when they are silent no more, or after as long as they have to take a command.
+    """
+    until = story.clock.now() + story.patience.take_seconds
+    while silent() and story.clock.now() < until:
+        story.clock.pause(story.patience.pause_first_seconds)
+
+
 def hold_image(story: Story, vm_id: VmId, host_id: HostId) -> None:
     asking = _Asking(story, "have the image", host_id, story.patience.image_seconds)
 

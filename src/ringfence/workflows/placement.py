@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from ringfence.decide.placement import choose_host
+from ringfence.decide.placement import choose_host, needs_silent_host
 from ringfence.errors import WrongState
 from ringfence.model.hosts import CapacityExceeded, HostFilledUp, NoHostFits
 from ringfence.model.names import HostId, VmId
 from ringfence.model.zones import ZoneForbids
+from ringfence.workflows.hosts import await_heard
 from ringfence.workflows.story import Done, Story
 
 
@@ -61,14 +63,10 @@ def _choose(
 ) -> Place:
     def choose(_try: int) -> Done:
         records = story.world.records
-        chosen = choose_host(
-            records.vm_spec(vm_id),
-            records.host_snapshots(),
-            records.zones(),
-            apart_from=apart_from,
-            only=asked_host(story),
-            refused=refused,
-        )
+        vm, zones = records.vm_spec(vm_id), records.zones()
+        wanted: dict[str, Any] = {"apart_from": apart_from, "only": asked_host(story), "refused": refused}
+        await_heard(story, lambda: needs_silent_host(vm, records.host_snapshots(), zones, **wanted))
+        chosen = choose_host(vm, records.host_snapshots(), zones, **wanted)
         place = Place(
             host_id=chosen.host_id,
             host=chosen.host,

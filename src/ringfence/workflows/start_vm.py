@@ -10,7 +10,7 @@ from ringfence.model.hosts import HostState
 from ringfence.model.names import HostId, VmId
 from ringfence.model.vms import VmState
 from ringfence.workflows.fence import bind_ports, wait_in_force
-from ringfence.workflows.hosts import pull_the_plug, start_on_host
+from ringfence.workflows.hosts import await_heard, pull_the_plug, start_on_host
 from ringfence.workflows.story import Done, Story
 from ringfence.workflows.vms import say_vm_is, take_vm
 
@@ -43,7 +43,9 @@ def _check_place(story: Story, vm_id: VmId) -> HostId:
         vm = records.vm(vm_id)
         if vm.host_id is None:
             raise WrongState(kind="VM", name=vm.name, state="on no host", verb="start", needs="on a host")
-        host = records.host(vm.host_id)
+        home = vm.host_id
+        await_heard(story, lambda: not records.host(home).reachable)
+        host = records.host(home)
         if host.state not in MAY_START_ON or not host.reachable:
             state = host.state if host.reachable else "unreachable"
             raise WrongState(kind="host", name=host.name, state=state, verb=f"starting {vm.name}", needs="ready")

@@ -28,7 +28,7 @@ test: setup $(TESTS_STAMP)  ## Run all tests but test-slow; those on the lab nee
 	@$(MAKE) lab-root
 	@RINGFENCE_NEED_LAB=1 $(BIN)/python -m pytest -m "not slow" $(PYTEST)
 
-test-slow: setup  ## The tests that take minutes each: agents killed at each command, the Debian guest
+test-slow: setup  ## The tests that take minutes each: the Debian guest
 	@RINGFENCE_NEED_LAB=1 $(BIN)/python -m pytest -m slow $(PYTEST)
 
 test-quick: setup $(TESTS_STAMP)  ## Run the tests that need no root and no lab

@@ -32,7 +32,7 @@ from ringfence.agent.root_verbs import AdmitFellows, CloseWindow, Domains, ListD
 from ringfence.agent.settings import Settings
 from ringfence.errors import Invalid, RingfenceError, Unreachable
 from ringfence.model.hosts import CommandUnknown, HostToolFailed
-from ringfence.wire import PROTOCOL, Answer, AnyVerb, Command, Heartbeat, HeartbeatAnswer, encode
+from ringfence.wire import PROTOCOL, Answer, AnyVerb, Command, Heartbeat, HeartbeatAnswer, ReceiveMove, encode
 
 _POLL_SECONDS = 30
 _MOST_AT_ONCE = 8
@@ -154,13 +154,18 @@ class Work:
             traceback.print_exc()
             answer = Answer(command_id=command.id, error=HostToolFailed(tool="the agent", why=repr(error)).record())
         crash.point(f"{point}/done")
-        try:
-            self._journal.keep(command.key, answer)
-        except OSError as error:
-            # A full disk is no reason to be silent: whoever asked may be waiting to free it.
-            sys.stderr.write(f"the answer to {command.key} is given, and not remembered: {error}\n")
+        # A window is closed when its agent dies: who asks again then gets a new one, not the old answer.
+        if not isinstance(command.verb, ReceiveMove):
+            self._keep(command.key, answer)
         crash.point(f"{point}/kept")
         return answer
+
+    def _keep(self, key: str, answer: Answer) -> None:
+        try:
+            self._journal.keep(key, answer)
+        except OSError as error:
+            # A full disk is no reason to be silent: whoever asked may be waiting to free it.
+            sys.stderr.write(f"the answer to {key} is given, and not remembered: {error}\n")
 
 
 class Link:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,23 +104,15 @@ class Cloud:
 
     # the controller's process
 
-    def start_controller(self, *, environment: Mapping[str, str] | None = None, answering: bool = True) -> None:
-        """Start the controller, and return when it answers, or at once if it is not to be waited for.
-
-        `environment` is for crash points.
-        """
+    def start_controller(self) -> None:
+        """Start the controller, and return when it answers."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._port = self._port or _free_port()
-        argv = [_CONTROLLER, *self._controller_flags()]
-        marks = namespaces.marks(self.lab.name, "") | dict(environment or {})
-        commands.start(argv, marks=marks, log=self.log)
-        if answering:
-            self._await(self._answers, "it does not answer")
+        commands.start(self.controller_argv(), marks=namespaces.marks(self.lab.name, ""), log=self.log)
+        self.await_controller()
 
-    def restart_controller(self, *, environment: Mapping[str, str] | None = None) -> None:
-        """Kill the controller -9 and start it again."""
-        self.kill_controller()
-        self.start_controller(environment=environment)
+    def await_controller(self) -> None:
+        self._await(self._answers, "it does not answer")
 
     @contextlib.contextmanager
     def over_tls(self) -> Iterator[None]:
@@ -142,17 +134,15 @@ class Cloud:
         for pid in self.controller_pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.await_controller_gone()
-
-    def await_controller_gone(self, *, timeout_seconds: float = _READY_SECONDS) -> None:
-        self._await(lambda: not self.controller_pids(), "it does not die", timeout_seconds=timeout_seconds)
+        self._await(lambda: not self.controller_pids(), "it does not die")
 
     def controller_pids(self) -> list[int]:
         """The controller's processes: those that bear the lab's mark and belong to no host."""
         own = [found.pid for found in namespaces.marked() if found.lab == self.lab.name and not found.host]
         return [pid for pid in own if b"ringfence-controller" in _command_line(pid)]
 
-    def _controller_flags(self) -> list[str]:
+    def controller_argv(self) -> list[str]:
+        """Give the command that runs this lab's controller."""
         central = self.lab.central
         flags = {
             "data": str(self.data),
@@ -164,7 +154,7 @@ class Cloud:
         }
         if self.database:
             flags["database"] = self.database
-        given = [part for name, value in flags.items() for part in (f"--{name}", value)]
+        given = [_CONTROLLER, *(part for name, value in flags.items() for part in (f"--{name}", value))]
         return [*given, "--tls"] if self._tls_at else given
 
     def _answers(self) -> bool:
@@ -307,8 +297,8 @@ class Cloud:
             await_address(shell, port["address"], timeout_seconds=timeout_seconds)
         return shell
 
-    def _await(self, there: Callable[[], bool], otherwise: str, *, timeout_seconds: float = _READY_SECONDS) -> None:
-        deadline = time.monotonic() + timeout_seconds
+    def _await(self, there: Callable[[], bool], otherwise: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
         while not there():
             if time.monotonic() > deadline:
                 last = self.log.read_text(errors="replace")[-600:] if self.log.exists() else ""

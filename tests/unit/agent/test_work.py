@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.agent.specs import VM
+from tests.unit.agent.specs import VM, spec
 
 from ringfence.agent.journal import Journal
 from ringfence.agent.link import Work
 from ringfence.errors import NotFound, RingfenceError
 from ringfence.model.hosts import HostPartDown
-from ringfence.wire import Answer, Command, Nothing, ObserveVms, Seen, StopVm, Verb
+from ringfence.wire import Answer, Command, Nothing, ObserveVms, ReceiveMove, Seen, StopVm, Verb
 
 pytestmark = pytest.mark.unit
 OTHER = "01920000-0000-7000-8000-000000000002"
@@ -80,6 +80,16 @@ def test_a_refusal_is_remembered_and_what_may_pass_is_tried_again(tmp_path: Path
     told = [answer.error.code if answer.error else "" for answer in desk.answers.values()]
     assert told == ["host-part-down", "not-found", "not-found"]
     assert len(errors) == 1
+
+
+def test_a_window_is_opened_anew_for_one_who_asks_again(tmp_path: Path) -> None:
+    done: list[Verb] = []
+    asked = ReceiveMove(vm=spec(), source_host_id=OTHER, source_address="192.0.2.1", window_seconds=60)
+    for command_id in ("1", "2"):
+        desk = Desk(tmp_path, lambda verb: done.append(verb) or Nothing())  # another agent each time, as after kill -9
+        desk.give(command_id, asked, key="k")
+        desk.await_answers(1)
+    assert done == [asked, asked]
 
 
 def test_a_look_at_the_host_is_never_answered_from_memory(tmp_path: Path) -> None:

@@ -286,6 +286,32 @@ def test_a_restarted_agent_gets_again_what_it_had_not_answered(cloud) -> None:
     assert cloud.loop.run(crash_and_return()) == Nothing()
 
 
+def test_the_poll_of_an_agent_that_was_killed_takes_nothing_from_those_after_it(cloud) -> None:
+    agent = cloud.join("h1")
+
+    def await_poll() -> None:
+        deadline = time.monotonic() + 10
+        while not any(topic.startswith("command:") for topic in cloud.controller._parts.bells._listeners):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    async def restart_twice():
+        async with agent.http() as killed:
+            polling = asyncio.create_task(agent.next_command(killed))
+            await asyncio.to_thread(await_poll)
+            polling.cancel()
+        async with agent.http() as http:
+            for agent.session in ("two", "three"):
+                assert await agent.next_command(http, wait_seconds=0) is None
+            asking = asyncio.create_task(asyncio.to_thread(_ask, cloud, agent, "k", 20.0))
+            command = await agent.next_command(http)
+            assert await agent.next_command(http, wait_seconds=1) is None
+            await agent.answer(http, Answer(command_id=command.id, result=Nothing()))
+        return await asking
+
+    assert cloud.loop.run(restart_twice()) == Nothing()
+
+
 def test_an_agent_is_woken_by_a_command_and_does_not_wait_for_the_next_look(cloud) -> None:
     """Without the bell it would be half a second on average; `make bench NAME=mailbox-wake` tells how fast it is."""
     agent = cloud.join("h1")

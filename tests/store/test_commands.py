@@ -31,13 +31,13 @@ class Mailbox:
         with self.store.transaction() as session:
             return commands.add_command(session, self.host, verb or RemoveVm(vm_id=key), key=key, patience_seconds=1.5)
 
-    def next(self, agent_session: str = "one"):
+    def next(self, agent_session: str = "one", *, begins: bool = True):
         with self.store.transaction() as session:
-            return commands.next_command(session, self.host, agent_session=agent_session)
+            return commands.next_command(session, self.host, agent_session=agent_session, begins=begins)
 
-    def has(self, agent_session: str = "one") -> bool:
+    def has(self, agent_session: str = "one", *, begins: bool = True) -> bool:
         with self.store.reading() as session:
-            return commands.has_command(session, self.host, agent_session=agent_session)
+            return commands.has_command(session, self.host, agent_session=agent_session, begins=begins)
 
     def answer(self, command_id: str) -> bool:
         with self.store.transaction() as session:
@@ -111,6 +111,16 @@ def test_an_agent_that_was_replaced_gets_nothing_any_more(mailbox):
     assert not mailbox.has("one")
     assert mailbox.next("one") is None
     assert mailbox.next("two").key == "b"
+
+
+def test_a_poll_that_has_waited_takes_nothing_from_an_agent_that_came_after_its_own(mailbox):
+    for agent_session in ("one", "two", "three"):
+        mailbox.next(agent_session)
+    mailbox.add("a")
+    assert not mailbox.has("one", begins=False)
+    assert mailbox.next("one", begins=False) is None
+    assert mailbox.next("three", begins=False).key == "a"
+    assert mailbox.next("one", begins=False) is None
 
 
 def test_a_withdrawn_command_is_never_given_out(mailbox):

@@ -174,9 +174,11 @@ async def _commands(request: Request) -> Response:
     wait_seconds = _seconds(request.query_params.get("wait", "25"))
     look_again = LOOK_AGAIN_SECONDS.get(parts.store.engine.dialect.name, LOOK_AGAIN_OTHERWISE_SECONDS)
     loop_ends = anyio.current_time() + wait_seconds
+    # Read to its end, empty as it is: before that the server reads no further, and would not see the agent hang up.
+    await request.body()
     with parts.bells.listen(command_topic(host.id)) as bell:
         # ORDER: listen, then look. A command put there between is then not found a look later.
-        command = await anyio.to_thread.run_sync(_next, parts, host.id, agent_session, False)
+        command = await anyio.to_thread.run_sync(_next, parts, host.id, agent_session, True, False)
         while command is None and not parts.bells.stopped:
             left = loop_ends - anyio.current_time()
             if left <= 0:
@@ -185,18 +187,18 @@ async def _commands(request: Request) -> Response:
             if await request.is_disconnected():
                 # SAFETY: the poll of an agent that was killed must not take what its successor is to do.
                 break
-            command = await anyio.to_thread.run_sync(_next, parts, host.id, agent_session, rung)
+            command = await anyio.to_thread.run_sync(_next, parts, host.id, agent_session, False, rung)
     return Response(status_code=204) if command is None else _json(command)
 
 
-def _next(parts: Parts, host_id: str, agent_session: str, likely: bool) -> Command | None:
+def _next(parts: Parts, host_id: str, agent_session: str, begins: bool, likely: bool) -> Command | None:
     if not likely:
         # Looking costs no writer's turn, and most looks find nothing.
         with parts.store.reading() as session:
-            if not commands.has_command(session, host_id, agent_session=agent_session):
+            if not commands.has_command(session, host_id, agent_session=agent_session, begins=begins):
                 return None
     with parts.store.transaction() as session:
-        return commands.next_command(session, host_id, agent_session=agent_session)
+        return commands.next_command(session, host_id, agent_session=agent_session, begins=begins)
 
 
 def _seconds(text: str) -> float:

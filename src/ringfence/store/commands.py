@@ -56,23 +56,25 @@ def add_command(session: Session, host_id: str, verb: AnyVerb, *, key: str, pati
     return str(row.id)
 
 
-def has_command(session: Session, host_id: str, *, agent_session: str) -> bool:
+def has_command(session: Session, host_id: str, *, agent_session: str, begins: bool = True) -> bool:
     """Tell whether `next_command` would give this agent something; or would begin its session, which must not wait."""
     report = session.execute(select(host_reports).where(host_reports.c.host_id == host_id)).one_or_none()
     if report is None or agent_session == report.replaced_session:
         return False
-    new = agent_session != report.agent_session
-    return new or session.execute(_deliverable(host_id).limit(1)).one_or_none() is not None
+    if agent_session != report.agent_session:
+        return begins
+    return session.execute(_deliverable(host_id).limit(1)).one_or_none() is not None
 
 
-def next_command(session: Session, host_id: str, *, agent_session: str) -> Command | None:
+def next_command(session: Session, host_id: str, *, agent_session: str, begins: bool = True) -> Command | None:
     """Give the oldest command that waits, and mark it fetched; None if none does.
 
     `agent_session` is new with each start of an agent. With a new one, commands that the agent before it fetched and
     never answered wait again: it died with them, and each may be done twice. An agent whose session was replaced gets
-    nothing any more.
+    nothing any more. `begins` is False for a poll that has waited: it began its session when it came, and if another
+    has begun since, its agent is dead.
     """
-    if not _in_session(session, host_id, agent_session):
+    if not _in_session(session, host_id, agent_session, begins=begins):
         return None
     # SAFETY: a row that another controller is about to hand out is skipped, so that no command goes out twice.
     query = _deliverable(host_id).limit(1).with_for_update(skip_locked=True)
@@ -142,12 +144,14 @@ def _deliverable(host_id: str) -> Any:
     return select(table).where(waiting).order_by(table.c.id)
 
 
-def _in_session(session: Session, host_id: str, agent_session: str) -> bool:
+def _in_session(session: Session, host_id: str, agent_session: str, *, begins: bool) -> bool:
     of_host = host_reports.c.host_id == host_id
     report = session.execute(select(host_reports).where(of_host).with_for_update()).one_or_none()
     if report is None or agent_session == report.replaced_session:
         return False
     if agent_session != report.agent_session:
+        if not begins:
+            return False
         newer = {"agent_session": agent_session, "replaced_session": report.agent_session}
         session.execute(update(host_reports).where(of_host).values(**newer))
         orphaned = and_(table.c.host_id == host_id, table.c.state == FETCHED)

@@ -145,7 +145,7 @@ class _Run:
         _say(f"""
 ringfence try: the real controller over SIMULATED hosts. No guest runs, and nothing here is proof of anything.
 
-  Look at     {url}/docs
+  Look at     {url}/   (the API is described at {url}/docs)
   Token       {token}
   You see     a bank and a hospital on {self.simulation.host_count} hosts, in zones that do not mix, with {vms}
 
@@ -156,8 +156,10 @@ ringfence try: the real controller over SIMULATED hosts. No guest runs, and noth
     ringfence vm create mine -p wards -z hospital-wards --flavor small --image debian-13-simulated --network wards
     ringfence verify
 
-  End it with Ctrl-C.
+  To have an account of your own there, run `ringfence setup`, which asks for this link:
 """)
+        self.simulation.print_setup_link()
+        _say("  End it with Ctrl-C.\n")
 
 
 def _say_when(text: str) -> None:

@@ -81,6 +81,10 @@ class Simulation:
         """Connect as the administrator."""
         return Client(ClientSettings(url=self.url, token=self.token))
 
+    def print_setup_link(self) -> None:
+        """Print the link by which the first administrator makes an account, unless there is one."""
+        self._controller.print_setup_link()
+
     @contextlib.asynccontextmanager
     async def running(self, host_names: Sequence[str]) -> AsyncIterator[Simulation]:
         """Run until the block ends; hosts that an earlier run left in the folder are the same ones again."""

@@ -9,6 +9,7 @@ from ringfence.decide.segmentation import Fabric, Intent
 from ringfence.errors import ErrorRecord
 from ringfence.model.hosts import Host, HostSnapshot
 from ringfence.model.images import Image
+from ringfence.model.ledger import Audit
 from ringfence.model.names import HostId, OperationId, VmId, ZoneId
 from ringfence.model.operations import Operation, OperationState, StepState
 from ringfence.model.vms import Vm, VmSpec, VmState
@@ -124,6 +125,11 @@ class Records(Protocol):
 
         "" where it let the attempt pass; empty where there are no two zones apart to try it with.
         """
+        ...
+
+    # the ledger
+    def ledger_audit(self) -> Audit | None:
+        """Walk the ledger from where the last walk found it whole; None where no key of it is at hand."""
         ...
 
     # the fence

@@ -127,7 +127,8 @@ def test_a_removed_hosts_certificate_is_refused_at_once(cloud) -> None:
     async def beat_twice():
         async with agent.http() as http:
             await agent.beat(http)
-            removed = await asyncio.to_thread(cloud.http.delete, "/v1/hosts/h1")
+            why = {"Ringfence-Reason": "sold"}
+            removed = await asyncio.to_thread(cloud.http.delete, "/v1/hosts/h1", headers=why)
             assert removed.status_code == 204
             with pytest.raises(CertificateRefused):
                 await agent.beat(http)

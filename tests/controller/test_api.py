@@ -146,7 +146,8 @@ def test_a_change_needs_the_version_it_was_made_for(cloud) -> None:
     assert cloud.get("/v1/projects/shop")["owner"] == "bob"
     assert cloud.http.patch("/v1/projects/shop", json={"owner": "eve"}, headers={"If-Match": "*"}).status_code == 200
     problem(cloud.http.delete("/v1/projects/shop", headers={"If-Match": '"1"'}), 412, "stale-revision")
-    assert cloud.http.delete("/v1/projects/shop", headers={"If-Match": '"3"'}).status_code == 204
+    seen = {"If-Match": '"3"', "Ringfence-Reason": "closed"}
+    assert cloud.http.delete("/v1/projects/shop", headers=seen).status_code == 204
 
 
 def test_a_create_repeated_under_one_key_is_done_once(cloud_on_both) -> None:
@@ -172,7 +173,7 @@ def test_pages_are_whole_while_things_come_and_go(cloud_on_both) -> None:
         page = http.get("/v1/zones", params={"limit": 3} | ({"cursor": cursor} if cursor else {})).json()
         seen += [zone["name"] for zone in page["items"]]
         if len(seen) == 3:
-            http.delete("/v1/zones/z0")
+            http.delete("/v1/zones/z0", headers={"Ringfence-Reason": "unused"})
             http.post("/v1/zones", json={"name": "late"})
         cursor = page["next"]
         if cursor is None:

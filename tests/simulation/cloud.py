@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.store.ledgers import new_key, place, tables_now, tables_told
+
+from ringfence.controller.ledger_key import LedgerKey
 from ringfence.decide.fabric import Fabric
 from ringfence.decide.fabric_changes import diff_fabric
 from ringfence.fakes.hypervisors import FakeHypervisors, Fault
@@ -122,6 +125,7 @@ class Cloud:
     clock: JumpingClock = field(default_factory=JumpingClock)
     broken: list[str] = field(default_factory=list)
     runtime: Runtime | None = None
+    ledger_key: LedgerKey = field(default_factory=new_key)
 
     @classmethod
     def build(cls, folder: Path, *, template: Path | None = None) -> Cloud:
@@ -237,6 +241,9 @@ class Cloud:
         if self.fence.northbound is not None:
             assert set(self.fence.northbound.ports) == {port.id for port in intent.ports}, "orphan in the fence"
             assert self.fence.observe(_compiled(intent)) == [], "the fence is not what it should be"
+        entries = place(self.store, self.ledger_key)
+        with self.store.reading() as session:
+            assert tables_told(entries) == tables_now(session), "the ledger does not tell what is"
 
     def _check_vm(self, vm: Vm) -> None:
         assert vm.state in ENDED, f"{vm.name} is left {vm.state}"

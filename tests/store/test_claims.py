@@ -16,6 +16,7 @@ from ringfence.model.hosts import CapacityExceeded, HostFilledUp
 from ringfence.model.zones import ZoneForbids
 from ringfence.store import claims, flavors, hosts, vms, zones
 from ringfence.store.engine import Store, make_engine
+from ringfence.store.signing import sign_off
 
 pytestmark = pytest.mark.store
 
@@ -181,6 +182,7 @@ def test_plain_sql_cannot_bring_zones_together(cloud, raw):
     with raw.begin() as connection:
         connection.execute(text("INSERT INTO zone_mixes (zone_a, zone_b) VALUES (:a, :b)"), given)
         connection.execute(RAW_CLAIM, given)
+        sign_off(connection)
     for statement in ("DELETE FROM zone_mixes", "UPDATE zone_mixes SET zone_a = zone_b"):
         with pytest.raises(DBAPIError, match="ringfence:mix"), raw.begin() as connection:
             connection.execute(text(statement))
@@ -213,6 +215,7 @@ def test_of_two_racing_claims_that_do_not_mix_one_is_refused_at_every_isolation_
                 assert connection.execute(text("SELECT count(*) FROM claims")).scalar_one() == 0
                 both_looked.wait()
                 connection.execute(RAW_CLAIM, {"vm": vm_id, "host": host, "zone": zone_id})
+                sign_off(connection)
         except DBAPIError:
             return False
         else:
@@ -244,6 +247,7 @@ def test_a_claim_and_the_removal_of_its_mix_never_both_succeed(cloud, url, level
                 connection.execute(text("SELECT count(*) FROM zone_mixes")).scalar_one()
                 both_looked.wait()
                 connection.execute(text(statement), {"vm": blue.id, "host": host, "zone": cloud.blue.id})
+                sign_off(connection)
         except DBAPIError:
             return False
         else:

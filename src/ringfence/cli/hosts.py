@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli.options import LIST_LIMIT, HostArgument, LimitOption, OutputOption, YesOption, confirm, connect
+from ringfence.cli.options import (
+    LIST_LIMIT,
+    HostArgument,
+    LimitOption,
+    OutputOption,
+    ReasonOption,
+    YesOption,
+    confirm,
+    connect,
+)
 from ringfence.cli.output import (
     Column,
     Output,
@@ -111,12 +120,12 @@ def uncordon_host(ctx: typer.Context, host: HostArgument, output: OutputOption =
 
 
 @app.command("delete")
-def delete_host(ctx: typer.Context, host: HostArgument, yes: YesOption = False) -> None:
+def delete_host(ctx: typer.Context, host: HostArgument, yes: YesOption = False, reason: ReasonOption = None) -> None:
     """Take a host that runs no VM out of the cloud; its certificate is refused from then on.
 
-    Example: ringfence host delete h1 --yes
+    Example: ringfence host delete h1 --yes --reason "no longer used"
     """
     confirm(f"Remove host {host} from the cloud?", yes=yes)
-    with connect(ctx) as client:
+    with connect(ctx, reason=reason) as client:
         client.delete(f"/v1/hosts/{host}")
     notice(f"Host {host} is removed.")

@@ -28,6 +28,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "policy": ("policies", "Policies: what may pass between VMs; all else is denied."),
     "vm": ("vms", "VMs: create, start, stop, move, delete, console."),
     "operation": ("operations", "Operations: the long-running actions, with their steps."),
+    "ledger": ("ledger", "The ledger: who changed what, and the proof that nobody changed that."),
     "verify": ("verification", "Examine the running cloud, promise by promise."),
     "login": ("login", "Sign in: the session lasts twelve hours, or an hour without a command."),
     "logout": ("logout", "Sign out."),
@@ -68,6 +69,9 @@ def ringfence(
     url: Annotated[
         str | None, typer.Option("--url", help="The controller's URL; else RINGFENCE_URL, else the settings file.")
     ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why you change what you change: kept in the ledger.")
+    ] = None,
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
     ] = False,
@@ -81,6 +85,7 @@ def ringfence(
         print(f"ringfence {version('ringfence')}")
         raise typer.Exit
     assert url is None or url
+    assert reason is None or reason
 
 
 def run() -> None:

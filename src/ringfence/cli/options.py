@@ -17,9 +17,11 @@ COMPLETION_SECONDS = 1.0
 SIMULATED_NOTICE = "SIMULATED: the hosts behind this controller are simulated; nothing here is proof of anything."
 
 
-def connect(ctx: typer.Context) -> Client:
-    """Open the client that the settings and `--url` tell of."""
-    return Client(read_settings(url_of(ctx)), on_simulated=lambda: notice(SIMULATED_NOTICE))
+def connect(ctx: typer.Context, *, reason: str | None = None) -> Client:
+    """Open the client that the settings and `--url` tell of; `reason` goes with all that it changes."""
+    why = reason or ctx.find_root().params.get("reason") or ""
+    settings = replace(read_settings(url_of(ctx)), reason=str(why))
+    return Client(settings, on_simulated=lambda: notice(SIMULATED_NOTICE))
 
 
 def meet(settings: Settings) -> Client:
@@ -63,6 +65,7 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most s
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Follow the operation to its end, or only begin it.")
 ]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why: kept in the ledger.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")]
 
 ZoneArgument = Annotated[str, typer.Argument(help="The zone's name or id.", autocompletion=complete_zones)]

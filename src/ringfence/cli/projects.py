@@ -11,6 +11,7 @@ from ringfence.cli.options import (
     LimitOption,
     OutputOption,
     ProjectArgument,
+    ReasonOption,
     RenameOption,
     YesOption,
     changes,
@@ -77,12 +78,14 @@ def update_project(
 
 
 @app.command("delete")
-def delete_project(ctx: typer.Context, project: ProjectArgument, yes: YesOption = False) -> None:
+def delete_project(
+    ctx: typer.Context, project: ProjectArgument, yes: YesOption = False, reason: ReasonOption = None
+) -> None:
     """Delete a project that has no VMs and no networks.
 
-    Example: ringfence project delete payments --yes
+    Example: ringfence project delete payments --yes --reason "no longer used"
     """
     confirm(f"Delete project {project}?", yes=yes)
-    with connect(ctx) as client:
+    with connect(ctx, reason=reason) as client:
         client.delete(f"/v1/projects/{project}")
     notice(f"Project {project} is deleted.")

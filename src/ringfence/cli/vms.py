@@ -9,12 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from ringfence.cli import custody
 from ringfence.cli.console import attach
 from ringfence.cli.options import (
     LIST_LIMIT,
     InProjectOption,
     LimitOption,
     OutputOption,
+    ReasonOption,
     VmArgument,
     WaitOption,
     YesOption,
@@ -214,15 +216,16 @@ def delete_vm(
     vm: VmArgument,
     project: InProjectOption = None,
     yes: YesOption = False,
+    reason: ReasonOption = None,
     wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Delete a VM with its disk.
 
-    Example: ringfence vm delete web-1 --yes
+    Example: ringfence vm delete web-1 --yes --reason "ticket 1042"
     """
     confirm(f"Delete VM {vm} and its disk?", yes=yes)
-    with connect(ctx) as client:
+    with connect(ctx, reason=reason) as client:
         operation = client.delete(f"/v1/vms/{vm_id(client, vm, project)}")
         ended = finish(client, operation, wait=wait, output=output)
     if ended is None:
@@ -286,6 +289,24 @@ def console_vm(ctx: typer.Context, vm: VmArgument, project: InProjectOption = No
     with connect(ctx) as client:
         found = vm_id(client, vm, project)
         attach(client.settings, f"/v1/vms/{found}/console", title=vm)
+
+
+@app.command("custody")
+def show_custody(
+    ctx: typer.Context,
+    vm: VmArgument,
+    at: Annotated[str | None, typer.Option("--at", help="One instant, such as 2026-01-31T12:00Z.")] = None,
+    project: InProjectOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell from the ledger whose a VM was, where and beside whom, under which addresses, and who watched its console.
+
+    A VM that is gone is told of, too, by its id, or by its name if it is the only one that ever had it.
+
+    Example: ringfence vm custody web-1 --at 2026-01-31T12:00Z
+    """
+    with connect(ctx) as client:
+        custody.show(client, custody.known_id(client, vm, project, vm_id), at, output)
 
 
 def vm_id(client: Client, ref: str, project: str | None) -> str:

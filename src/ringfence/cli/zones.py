@@ -10,6 +10,7 @@ from ringfence.cli.options import (
     LIST_LIMIT,
     LimitOption,
     OutputOption,
+    ReasonOption,
     RenameOption,
     YesOption,
     ZoneArgument,
@@ -109,12 +110,12 @@ def update_zone(
 
 
 @app.command("delete")
-def delete_zone(ctx: typer.Context, zone: ZoneArgument, yes: YesOption = False) -> None:
+def delete_zone(ctx: typer.Context, zone: ZoneArgument, yes: YesOption = False, reason: ReasonOption = None) -> None:
     """Delete a zone that no VM is in.
 
-    Example: ringfence zone delete red --yes
+    Example: ringfence zone delete red --yes --reason "no longer used"
     """
     confirm(f"Delete zone {zone}?", yes=yes)
-    with connect(ctx) as client:
+    with connect(ctx, reason=reason) as client:
         client.delete(f"/v1/zones/{zone}")
     notice(f"Zone {zone} is deleted.")

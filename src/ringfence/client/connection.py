@@ -76,10 +76,13 @@ class Client:
         self.settings = settings
         self.simulated = False
         self._on_simulated = on_simulated
-        headers = {} if stranger else {"Authorization": f"Bearer {settings.token}"}
+        headers = {"User-Agent": f"ringfence/{__version__}"}
+        headers |= {} if stranger else {"Authorization": f"Bearer {settings.token}"}
+        headers |= {"Ringfence-Reason": settings.reason} if settings.reason else {}
         self._http = httpx.Client(
             base_url=settings.url,
-            headers={**headers, "User-Agent": f"ringfence/{__version__}"},
+            # As bytes: a reason may be in any language.
+            headers={name.encode(): value.encode() for name, value in headers.items()},
             timeout=httpx.Timeout(settings.timeout_seconds, connect=5.0),
             verify=trust(settings),
             transport=transport,
@@ -99,6 +102,19 @@ class Client:
     def get(self, path: str, **query: Any) -> Json:
         """Read one thing."""
         return self._object(self._send("GET", path, query=query))
+
+    def text(self, path: str) -> str:
+        """Read what is text."""
+        return self._send("GET", path).text
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """Read what is too long to hold, piece by piece."""
+        timeout = httpx.Timeout(self.settings.timeout_seconds, connect=5.0)
+        with self._translated(), self._http.stream("GET", path, params=query, timeout=timeout) as response:
+            if response.status_code != httpx.codes.OK:
+                response.read()
+                raise problem_of(self.settings.url, response.status_code, response.content)
+            yield from response.iter_raw()
 
     def pages(self, path: str, *, limit: int, **query: Any) -> Iterator[Json]:
         """Read at most `limit` items of a list, page by page."""

@@ -20,12 +20,14 @@ class Settings:
     """`ca` is a PEM file that alone is trusted for TLS; None: the machine's own trust store. Times are seconds.
 
     `token` is what the client shows: an API token, or the secret of the session that `ringfence login` began.
+    `reason` is why what is changed is changed, as the ledger is to tell it.
     """
 
     url: str = DEFAULT_URL
     token: str = ""
     ca: Path | None = None
     timeout_seconds: float = 30.0
+    reason: str = ""
 
 
 @dataclass(eq=False)

@@ -67,7 +67,7 @@ def agents_app(parts: Parts) -> Starlette:
         scope["state"]["host"] = host
         return Actor(kind=ActorKind.HOST, id=host.id, name=host.name, source=source)
 
-    app.add_middleware(Gate, admit=admit)
+    app.add_middleware(Gate, admit=admit, deny=parts.ledger.denials.deny)
     return app
 
 

@@ -25,6 +25,8 @@ from ringfence.controller.consoles import Consoles
 from ringfence.controller.fences import fence_for
 from ringfence.controller.image_files import ImageFiles
 from ringfence.controller.image_imports import ImageImports
+from ringfence.controller.ledger import LedgerKeeper
+from ringfence.controller.ledger_key import LedgerKey
 from ringfence.controller.listeners import Listener, bind, bound_address
 from ringfence.controller.parts import Parts
 from ringfence.controller.passwords import Passwords
@@ -190,6 +192,7 @@ class Controller:
         _mark(settings.data, simulated=self._simulated)
         store = open_store(settings.database)
         self._stopping.append(store.close)
+        keeper = LedgerKeeper(store, LedgerKey(settings.data / "ledger"), _controller_id(settings.data))
         bells = Bells()
         store.on_change(lambda kind, id_: bells.ring(f"{kind}:{id_}"))
         authority = Authority(settings.data / "ca")
@@ -199,7 +202,7 @@ class Controller:
         if settings.agents_listen.port == 0 and settings.agents_address == str(settings.agents_listen):
             self.agents_address = str(bound_address(agents_socket))
         files = _image_files(settings, store)
-        records, for_workflows = StoredRecords(store), _WorkflowRecords(store)
+        records, for_workflows = StoredRecords(store), _WorkflowRecords(store, seal=keeper.key)
         hypervisors = MailboxHypervisors(_StoredMailbox(store), bells)
         world = World(
             records=for_workflows,
@@ -218,6 +221,8 @@ class Controller:
         imports = ImageImports(store, records, files, bells, settings)
         with store.transaction() as session:
             self.first_token = tokens.first_token(session)
+        keeper.start()
+        self._stopping.append(keeper.stop)
         unfinished = records.unfinished_operations()
         runtime.launch()
         # ORDER: stopped in reverse: workflows are told, then the bells wake them, then they are waited for.
@@ -235,6 +240,7 @@ class Controller:
             imports=imports,
             consoles=Consoles(),
             passwords=self._passwords,
+            ledger=keeper,
             agents_address=self.agents_address,
             simulated=self._simulated,
         )

@@ -12,13 +12,16 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
+import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringfence.controller.problems import Bug, RequestRefused, TooLarge, TooSlow, problem_response
 from ringfence.errors import RingfenceError
-from ringfence.model.actors import Actor
+from ringfence.model.actors import STRANGER, Actor
+from ringfence.model.ledger import Subject
 from ringfence.store.acting import acting
 
 logger = logging.getLogger(__name__)
@@ -27,12 +30,15 @@ BODY_BYTES = 1 << 20
 BODY_SECONDS = 30.0
 DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
+DENIED = "denied"
+"""In a request's state: what was denied, where the answer's status does not say so (what one may not see is 404)."""
+_DENIED = (401, 403)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL in JSON: PostgreSQL keeps none, and a C program would end its text there."""
 
 
 class Gate:
-    """Wraps an application. `streams` tells which requests read their own, unbounded body."""
+    """Wraps an application. `streams` tells which requests read their own, unbounded body; `deny` hears of denials."""
 
     def __init__(
         self,
@@ -40,10 +46,12 @@ class Gate:
         *,
         admit: Callable[[Scope], Awaitable[Actor | None]],
         streams: Callable[[Scope], bool] = lambda _: False,
+        deny: Callable[[Actor, str, Subject], None] | None = None,
     ) -> None:
         self._app = app
         self._admit = admit
         self._streams = streams
+        self._deny = deny
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -51,9 +59,12 @@ class Gate:
             return
         body = _Incoming(scope, receive)
         begun = False
+        actor: Actor | None = None
 
         async def watched(message: Message) -> None:
             nonlocal begun
+            if not begun and (message.get("status") in _DENIED or scope["state"].get(DENIED)):
+                await self._tell_denied(actor, scope)
             if message["type"] == "http.response.start" and (message["status"] >= 400 or self._streams(scope)):
                 await body.drain()
             begun = True
@@ -72,6 +83,21 @@ class Gate:
             incident = secrets.token_hex(4)
             logger.exception("incident %s: %s %s", incident, scope.get("method", "WS"), scope["path"])
             await _refuse(Bug(incident=incident), scope, body.receive, watched, begun=begun)
+
+    async def _tell_denied(self, actor: Actor | None, scope: Scope) -> None:
+        if self._deny is None:
+            return
+        route = getattr(scope.get("route"), "path", "")
+        what = str(scope["state"].get(DENIED) or f"{scope.get('method', 'WS')} {route}".strip())
+        ids = [str(value) for value in scope.get("path_params", {}).values()]
+        subject = Subject(kind="path", id=ids[0] if ids else "", name=scope["path"])
+        client = scope.get("client")
+        who = actor or replace(STRANGER, source=str(client[0]) if client else "")
+        try:
+            await anyio.to_thread.run_sync(self._deny, who, what, subject)
+        except RingfenceError as error:
+            # What was refused stays refused, told in the ledger or not.
+            logger.error("a denied attempt of %s could not be told: %s", who.name, error)  # noqa: TRY400
 
 
 class _Incoming:

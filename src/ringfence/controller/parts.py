@@ -10,6 +10,7 @@ from ringfence.controller.authority import Authority
 from ringfence.controller.consoles import Consoles
 from ringfence.controller.image_files import ImageFiles
 from ringfence.controller.image_imports import ImageImports
+from ringfence.controller.ledger import LedgerKeeper
 from ringfence.controller.passwords import Passwords
 from ringfence.controller.settings import Settings
 from ringfence.model.names import OperationId
@@ -42,6 +43,7 @@ class Parts:
     images: ImageFiles
     imports: ImageImports
     consoles: Consoles
+    ledger: LedgerKeeper
     passwords: Passwords
     agents_address: str
     simulated: bool

@@ -30,7 +30,7 @@ def _each(seen: CloudSighted) -> tuple[Finding, ...]:
         *_company(seen),
         _pending(Promise.CLEARANCE, "Is every released resource cleared, read back and certified?"),
         *_custody(seen),
-        _pending(Promise.CUSTODY, "Does the ledger prove who owned it and who did what?"),
+        *_ledger(seen),
         *_silence(seen),
         _tunnel(seen),
         _pending(Promise.SECRETS, "Does no copy of a password stay in memory?"),
@@ -110,6 +110,17 @@ def _custody(seen: CloudSighted) -> Iterator[Finding]:
         "Has every VM a named owner?",
         broken=tuple(vm.name for vm in seen.vms if not vm.owner.strip()),
         kept=f"{len(seen.vms)} VMs, {len({vm.owner for vm in seen.vms})} owners",
+    )
+
+
+def _ledger(seen: CloudSighted) -> Iterator[Finding]:
+    walked = seen.ledger
+    yield _finding(
+        Promise.CUSTODY,
+        "Is every entry of the ledger as it was written, and is every change still written down?",
+        broken=() if walked is None else walked.problems,
+        kept="" if walked is None else f"{walked.size} entries; read and hashed again from entry {walked.first} on",
+        unknown=("this controller holds no key of the ledger",) if walked is None else (),
     )
 
 

@@ -13,6 +13,8 @@ class ActorKind(StrEnum):
     SERVICE = "service"
     HOST = "host"
     CONTROLLER = "controller"
+    STRANGER = "stranger"
+    """Somebody who did not say who they are, or was not believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +39,8 @@ class Actor:
 
 CONTROLLER = Actor(kind=ActorKind.CONTROLLER, id="controller", name="controller")
 """The controller itself, where nobody asked: housekeeping, first start."""
+
+OUTSIDE = Actor(kind=ActorKind.STRANGER, id="outside", name="somebody at the database")
+"""Whoever changed the database past ringfence."""
+STRANGER = Actor(kind=ActorKind.STRANGER, id="stranger", name="stranger")
+"""Who is refused before anybody knows who they are."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from ringfence.model.hosts import Host
+from ringfence.model.ledger import Audit
 from ringfence.model.names import HostId, VmId, ZoneId
 from ringfence.model.operations import Operation
 from ringfence.model.vms import Vm
@@ -87,6 +88,7 @@ class CloudSighted:
     constraint that was tried, what the database answered, and "" where it let the attempt pass. `moving` and `busy`
     hold what operations under way at that time may be changing. `stale_minutes` is when an operation counts as stuck.
     `simulated`: there were no real hosts to look at.
+    `ledger` is what a walk over it found since the last one, None if none could be made.
     """
 
     hosts: tuple[HostSighted, ...]
@@ -101,3 +103,4 @@ class CloudSighted:
     stuck: tuple[Operation, ...] = ()
     busy: frozenset[VmId] = field(default_factory=frozenset)
     simulated: bool = False
+    ledger: Audit | None = None

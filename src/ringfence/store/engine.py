@@ -20,7 +20,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.orm import Session
 
 from ringfence.errors import Invalid, StoreBusy, StoreUnreachable
-from ringfence.store import tables
+from ringfence.model.actors import OUTSIDE
+from ringfence.store import signing, tables, triggers
 from ringfence.store.translation import translated
 
 __all__ = ["Session", "Store", "changed", "fence_changed", "make_engine", "migrate", "open_store"]
@@ -60,6 +61,9 @@ def migrate(url: str, *, revision: str = "head") -> None:
                 connection.execute(text("SET LOCAL statement_timeout = '60s'"))
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+            if revision == "head":
+                triggers.install(connection)
+                signing.sign_off(connection)
     except CommandError as error:
         raise Invalid(field="database", why=f"its tables are not of this version or an older one ({error})") from error
     finally:
@@ -164,8 +168,12 @@ class Store:
         """Write: all of it or nothing. Errors of the database come out translated."""
         with self._turn(), translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             # Begin now and not at the first statement: a database that is busy or away says so before any work is done.
-            session.connection()
+            connection = session.connection()
+            if self._writing is not None:
+                # SQLite's own shell checks no reference: what was changed there is told before it passes for ours.
+                signing.sign_off(connection, OUTSIDE)
             yield session
+            signing.sign_off(connection)
             if session.info.get(_FENCE):
                 _bump_fence(session)
             changes = list(session.info.get(_CHANGES, ()))

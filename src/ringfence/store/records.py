@@ -14,12 +14,14 @@ from ringfence.decide.segmentation import Intent
 from ringfence.errors import ErrorRecord, StoreBusy
 from ringfence.model.hosts import Host, HostSnapshot
 from ringfence.model.images import Image
+from ringfence.model.ledger import Audit
 from ringfence.model.names import HostId, OperationId, VmId, ZoneId
 from ringfence.model.operations import Operation, OperationState, StepState
 from ringfence.model.vms import Vm, VmSpec, VmState
 from ringfence.model.zones import Zone
-from ringfence.store import claims, company, hosts, networks, operations, policies, vms, zones
+from ringfence.store import claims, company, hosts, ledger, ledger_audit, networks, operations, policies, vms, zones
 from ringfence.store.engine import Store
+from ringfence.store.ledger import Seal
 from ringfence.store.tables import counters
 
 T = TypeVar("T")
@@ -29,8 +31,9 @@ TRIES = 5
 class StoredRecords:
     """Implements `ports.Records`. A transaction that lost a race (`StoreBusy`) did nothing, and is tried again."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, seal: Seal | None = None) -> None:
         self._store = store
+        self._seal = seal
 
     def operation(self, operation_id: OperationId) -> Operation:
         return self._read(lambda session: operations.operation(session, operation_id))
@@ -106,6 +109,18 @@ class StoredRecords:
     def company_refusals(self) -> Mapping[str, str]:
         with self._store.transaction() as session:
             return company.company_refusals(session)
+
+    def ledger_audit(self) -> Audit | None:
+        if self._seal is None:
+            return None
+        seal = self._seal
+        while True:
+            with self._store.transaction() as session:
+                if ledger.sequence(session, seal) == 0:
+                    break
+        found = self._read(lambda session: ledger_audit.audit(session, seal, since_last=True))
+        self._write(lambda session: ledger_audit.remember(session, found))
+        return found
 
     def intent(self) -> Intent:
         return self._read(_intent)

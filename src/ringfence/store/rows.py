@@ -12,11 +12,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ringfence.errors import NameTaken, NotFound, StaleRevision, StillUsed
+from ringfence.model.actors import ActorKind
+from ringfence.model.ledger import ReasonMissing
 from ringfence.model.names import UUID_PATTERN
+from ringfence.store.acting import current_actor
 from ringfence.store.pages import Page, page_of_rows
 from ringfence.store.translation import foreign_key_broken, in_our_words, unique_broken
 
 T = TypeVar("T")
+REASONED = frozenset({"host", "project", "zone"})
+"""What nobody removes without a reason: much hangs on each, and it is done seldom."""
 
 
 def is_id(ref: str) -> bool:
@@ -118,6 +123,9 @@ def remove_row(session: Session, table: Table, kind: str, row: Row[Any], used_by
     ]
     if users:
         raise StillUsed(kind=kind, name=row.name, used_by=users)
+    actor = current_actor()
+    if kind in REASONED and actor.kind is not ActorKind.CONTROLLER and not actor.reason:
+        raise ReasonMissing(action="remove", kind=kind, name=row.name)
     try:
         session.execute(delete(table).where(table.c.id == row.id))
     except IntegrityError as error:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from ringfence.store.columns import id_column, metadata, name_column, owned_column, refers_column, revision_column
+from ringfence.store.ledger_tables import ledger_actor_kinds, ledger_entries, ledger_heads, ledger_pending, ledger_tiles
 from ringfence.store.sign_in_tables import (
     challenges,
     identities,
@@ -38,6 +39,11 @@ __all__ = [
     "challenges",
     "identities",
     "known_devices",
+    "ledger_actor_kinds",
+    "ledger_entries",
+    "ledger_heads",
+    "ledger_pending",
+    "ledger_tiles",
     "metadata",
     "passkeys",
     "passwords",

@@ -11,6 +11,7 @@ from ringfence.decide.promises import judge
 from ringfence.errors import RingfenceError
 from ringfence.model.evidence import CloudSighted, HostSighted, SeenDomain, SeenTunnel, Verdict
 from ringfence.model.hosts import Host, HostState
+from ringfence.model.ledger import Audit, LedgerBroken
 from ringfence.model.names import HostId, VmId, ZoneId
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.workflows.story import Done, Story
@@ -64,6 +65,7 @@ def _look(story: Story) -> CloudSighted:
         stuck=tuple(operation for operation in under_way.values() if _stuck(operation, story.clock.now())),
         busy=busy,
         simulated=story.world.simulated,
+        ledger=_ledger(story),
     )
 
 
@@ -121,6 +123,13 @@ def _late(story: Story, hosts: list[Host]) -> dict[HostId, str]:
         except RingfenceError as error:
             late[host.id] = error.message
     return late
+
+
+def _ledger(story: Story) -> Audit | None:
+    try:
+        return story.world.records.ledger_audit()
+    except LedgerBroken as broken:
+        return Audit(first=0, size=broken.size, problems=(broken.message,))
 
 
 def _stuck(operation: Operation, now: float) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from ringfence.decide.promises import judge
 from ringfence.model.evidence import CloudSighted, HostSighted, Promise, SeenDomain, SeenTunnel, Verdict
 from ringfence.model.hosts import Host, HostState
+from ringfence.model.ledger import Audit
 from ringfence.model.names import FlavorId, HostId, ImageId, NetworkId, PortId, ProjectId, VmId, ZoneId
 from ringfence.model.networks import Port
 from ringfence.model.vms import Vm, VmState
@@ -74,6 +75,7 @@ def sound():
         late={},
         bound={"p-r": (H1,), "p-b": (H2,)},
         database_refusals={"red beside blue": "zone-forbids"},
+        ledger=Audit(first=0, size=12, problems=()),
     )
 
 
@@ -95,6 +97,10 @@ def test_simulated_hosts_show_no_promise(sound):
     for finding in judge(replace(sound, simulated=True)):
         assert finding.verdict in (Verdict.UNKNOWN, Verdict.PENDING), finding
         assert finding.seen == "simulated hosts prove nothing"
+
+
+def test_a_ledger_that_was_not_walked_is_unknown(sound):
+    assert Verdict.UNKNOWN in verdicts(replace(sound, ledger=None), Promise.CUSTODY)
 
 
 def test_a_defect_found_on_simulated_hosts_is_still_told(sound):
@@ -126,6 +132,10 @@ BREAKS = {
         lambda s: replace(s, database_refusals={"red beside blue": ""}),
     ),
     "a VM without an owner": (Promise.CUSTODY, lambda s: replace(s, vms=(replace(s.vms[0], owner=" "), s.vms[1]))),
+    "an entry of the ledger that was changed": (
+        Promise.CUSTODY,
+        lambda s: replace(s, ledger=Audit(first=0, size=12, problems=("entry 7 is not the one that the tree holds",))),
+    ),
     "a host that listens": (Promise.SILENCE, lambda s: first_sighted(s, listening=("tcp 0.0.0.0:22 sshd",))),
     "a TCP socket on the tunnel's port": (
         Promise.SILENCE,

@@ -21,9 +21,11 @@ from ringfence.controller.admission import access_of
 from ringfence.controller.api import (
     about,
     consoles,
+    custody,
     flavors,
     hosts,
     images,
+    ledger,
     networks,
     operations,
     own_account,
@@ -79,7 +81,7 @@ def api_app(parts: Parts) -> FastAPI:
     problems.install(app)
     app.state.sign_ins = SignIns(parts)
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    for noun in (about, *nouns, sessions, own_account, passkeys, setup):
+    for noun in (about, *nouns, custody, ledger, sessions, own_account, passkeys, setup):
         app.include_router(noun.router)
     app.include_router(setup.accounts_router)
     _add_docs(app)
@@ -92,7 +94,7 @@ def api_app(parts: Parts) -> FastAPI:
         scope["state"]["access"] = access
         return access.actor
 
-    app.add_middleware(Gate, admit=admit, streams=_is_upload)
+    app.add_middleware(Gate, admit=admit, streams=_is_upload, deny=parts.ledger.denials.deny)
     if parts.simulated:
         # SAFETY: outermost, so that no answer goes out without it.
         app.add_middleware(about.Labelled)

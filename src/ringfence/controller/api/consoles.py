@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, WebSocket
 
@@ -45,8 +46,15 @@ async def open_console(socket: WebSocket, vm_id: str) -> None:
             if not session.came.done():
                 raise HostUnreachable(host=host_name, asked="open-console", patience_seconds=PATIENCE_SECONDS)
             offered = SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", []) else None
-            await socket.accept(subprotocol=offered)
-            await consoles.join(socket, session.came.result(), session.ended)
+            # ORDER: told in the ledger, then shown.
+            opened = await anyio.to_thread.run_sync(parts.ledger.console_opened, vm)
+            try:
+                await socket.accept(subprotocol=offered)
+                await consoles.join(socket, session.came.result(), session.ended)
+            finally:
+                # Also when this task is cancelled: who looked is told to the end.
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(parts.ledger.console_closed, opened)
         finally:
             session.ended.set()
             # Its outcome is known by whether the host came; a thread that still waits ends by its own patience.

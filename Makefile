@@ -11,19 +11,26 @@ SYSTEM_STAMP := $(VENV)/.system-stamp
 TESTS_STAMP := $(VENV)/.tests-stamp
 PYTHON_STAMP := $(VENV)/.python-stamp
 INSTALL_STAMP := $(VENV)/.install-stamp
+WEB_STAMP := $(VENV)/.web-stamp
+NODE_STAMP := $(VENV)/.node-stamp
+WEB_PACKAGES_STAMP := web/node_modules/.stamp
+WEB_SOURCES := $(shell find web/src web/public -type f ! -name schema.d.ts 2>/dev/null) $(wildcard web/*.ts web/*.json web/*.html)
+API_SOURCES := $(shell find src/ringfence/controller src/ringfence/model -name '*.py')
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-slow test-quick lab-root bench docs lint generate requirements clean
+.PHONY: help setup web demo test test-slow test-quick lab-root bench docs lint generate requirements clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALL_STAMP)  ## Install Debian packages (as root) and Python packages, once
 
-demo: setup  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
+web: $(WEB_STAMP)  ## Build the web interface into the controller (again only if something of it changed)
+
+demo: setup web  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) $(BIN)/python -m ringfence.lab.demo
 
-test: setup $(TESTS_STAMP)  ## Run all tests but test-slow; those on the lab need root
+test: setup web $(TESTS_STAMP)  ## Run all tests but test-slow; those on the lab need root
 	@if [ "$$(id -u)" != 0 ]; then echo "The lab tests need root, and make test runs them all. Without: make test-quick"; exit 1; fi
 	@$(MAKE) lab-root
 	@RINGFENCE_NEED_LAB=1 $(BIN)/python -m pytest -m "not slow" $(PYTEST)
@@ -31,7 +38,7 @@ test: setup $(TESTS_STAMP)  ## Run all tests but test-slow; those on the lab nee
 test-slow: setup  ## The tests that take minutes each: the Debian guest
 	@RINGFENCE_NEED_LAB=1 $(BIN)/python -m pytest -m slow $(PYTEST)
 
-test-quick: setup $(TESTS_STAMP)  ## Run the tests that need no root and no lab
+test-quick: setup web $(TESTS_STAMP)  ## Run the tests that need no root and no lab
 	@$(BIN)/python -m pytest -m "not lab" $(PYTEST)
 
 lab-root: setup  ## Build the root file system of the lab's hosts, once
@@ -44,11 +51,12 @@ docs: setup  ## Build the documentation into build/site
 	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 	@echo "build/site/index.html"
 
-lint: setup  ## Check form, types and imports
+lint: setup web  ## Check form, types and imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@cd web && npm run --silent check
 
 generate: setup  ## Write the generated pages of the documentation anew
 	@$(BIN)/python docs/generate.py
@@ -94,4 +102,23 @@ $(PYTHON_STAMP): requirements.txt $(SYSTEM_STAMP)
 
 $(INSTALL_STAMP): pyproject.toml $(PYTHON_STAMP)
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Node.js comes from Debian unless there is one. What it installs is what package-lock.json says, by its hashes.
+$(NODE_STAMP): deploy/packages-web.txt | $(SYSTEM_STAMP)
+	$(if $(shell command -v node && command -v npm),@touch $@,$(call install_packages,deploy/packages-web.txt))
+
+$(WEB_PACKAGES_STAMP): web/package.json web/package-lock.json | $(NODE_STAMP)
+	@echo "Installing npm packages"
+	@cd web && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# The types of the API come from its own description, so that the interface cannot speak another one.
+$(WEB_STAMP): $(WEB_SOURCES) $(API_SOURCES) $(WEB_PACKAGES_STAMP) | $(INSTALL_STAMP)
+	@echo "Building the web interface"
+	@mkdir -p build
+	@$(BIN)/python -m ringfence.controller.api.description > build/openapi.json
+	@cd web && node_modules/.bin/openapi-typescript ../build/openapi.json --output src/api/schema.d.ts --default-non-nullable=false >/dev/null
+	@cd web && npm run --silent check
+	@cd web && npm run --silent build -- --logLevel warn
 	@touch $@

@@ -89,7 +89,7 @@ def test_over_tls_the_api_shows_a_certificate_of_the_ca(tmp_path) -> None:
         context = ssl.create_default_context(cafile=tmp_path / "data" / "ca" / "ca.crt")
         assert told["API"].startswith("https://")
         with httpx.Client(base_url=told["API"], verify=context, trust_env=False) as http:
-            assert http.get("/").json()["name"] == "ringfence"
+            assert http.get("/openapi.json").json()["info"]["title"] == "ringfence"
         with httpx.Client(base_url=told["API"], trust_env=False) as http, pytest.raises(httpx.ConnectError):
             http.get("/")
 

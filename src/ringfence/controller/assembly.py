@@ -17,6 +17,7 @@ from typing import TextIO
 import anyio.to_thread
 
 from ringfence.adapters.bells import Bells
+from ringfence.adapters.changes import Changes
 from ringfence.adapters.mailbox import MailboxHypervisors
 from ringfence.controller.agents import agents_app
 from ringfence.controller.api.application import api_app
@@ -195,6 +196,8 @@ class Controller:
         keeper = LedgerKeeper(store, LedgerKey(settings.data / "ledger"), _controller_id(settings.data))
         bells = Bells()
         store.on_change(lambda kind, id_: bells.ring(f"{kind}:{id_}"))
+        changes = Changes(bells)
+        store.on_change(lambda kind, _id: changes.note(kind))
         authority = Authority(settings.data / "ca")
         self.fingerprint = authority.fingerprint
         api_socket, agents_socket = bind(settings.listen), bind(settings.agents_listen)
@@ -232,6 +235,7 @@ class Controller:
             settings=settings,
             store=store,
             bells=bells,
+            changes=changes,
             authority=authority,
             hypervisors=hypervisors,
             fence=world.fence,

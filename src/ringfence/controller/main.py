@@ -18,6 +18,7 @@ from ringfence.controller.assembly import Controller, restrict_files
 from ringfence.controller.authority import Authority
 from ringfence.controller.settings import Settings, add_flags, from_flags
 from ringfence.controller.setup_link import print_link
+from ringfence.controller.web import is_built
 from ringfence.errors import Invalid, RingfenceError
 
 
@@ -103,6 +104,7 @@ def _tell(controller: Controller) -> None:
     lines = [
         f"ringfence controller {__version__}",
         f"  API             {url}   (described at {url}/docs)",
+        f"  web             {url if is_built() else 'not built: run make web in the checkout'}",
         f"  hosts dial      https://{controller.agents_address}",
         f"  CA fingerprint  {controller.fingerprint}",
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ringfence.adapters.bells import Bells
+from ringfence.adapters.changes import Changes
 from ringfence.controller.authority import Authority
 from ringfence.controller.consoles import Consoles
 from ringfence.controller.image_files import ImageFiles
@@ -36,6 +37,7 @@ class Parts:
     settings: Settings
     store: Store
     bells: Bells
+    changes: Changes
     authority: Authority
     hypervisors: Hypervisors
     fence: Fence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from ringfence.store import rows
 from ringfence.store.engine import changed
 from ringfence.store.ids import age_seconds, new_id, now
 from ringfence.store.pages import Page, page_of_rows
-from ringfence.store.tables import claims, host_reports, vms
+from ringfence.store.tables import claims, host_reports, vms, zones
 from ringfence.store.tables import hosts as table
 from ringfence.wire import Heartbeat, SeenVm
 
@@ -26,6 +27,14 @@ REACHABLE_SECONDS = 15
 _JOINED = select(table, host_reports.c.last_seen, host_reports.c.facts).join(
     host_reports, host_reports.c.host_id == table.c.id
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """Who has a place on a host: zones by name, and how many VMs."""
+
+    zones: tuple[str, ...]
+    vms: int
 
 
 def add_host(
@@ -103,6 +112,18 @@ def host_snapshots(session: Session) -> Sequence[HostSnapshot]:
         )
         for one in all_hosts(session)
     ]
+
+
+def company_of(session: Session, host_ids: Collection[str]) -> dict[str, Company]:
+    """Read who has a place on these hosts; every one of them is told."""
+    query = select(claims.c.host_id, zones.c.name, func.count()).join(zones, zones.c.id == claims.c.zone_id)
+    query = query.where(claims.c.host_id.in_(host_ids)).group_by(claims.c.host_id, zones.c.name)
+    found: dict[str, dict[str, int]] = {host_id: {} for host_id in host_ids}
+    for host_id, zone, count in session.execute(query):
+        found[host_id][zone] = count
+    return {
+        host_id: Company(zones=tuple(sorted(by_zone)), vms=sum(by_zone.values())) for host_id, by_zone in found.items()
+    }
 
 
 def set_certificate(session: Session, host_id: str, *, serial: str, fingerprint: str) -> None:

@@ -58,6 +58,7 @@ def operations(
     after: str | None = None,
     state: OperationState | None = None,
     subject_id: str | None = None,
+    kind: OperationKind | None = None,
     newest_first: bool = True,
 ) -> Page[Operation]:
     query = select(table)
@@ -65,6 +66,8 @@ def operations(
         query = query.where(table.c.state == str(state))
     if subject_id is not None:
         query = query.where(table.c.subject_id == subject_id)
+    if kind is not None:
+        query = query.where(table.c.kind == str(kind))
     found, following = page_of_rows(session, query, table.c.id, limit=limit, after=after, newest_first=newest_first)
     return Page(items=tuple(_built(session, found)), next=following)
 

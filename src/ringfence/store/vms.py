@@ -111,15 +111,21 @@ def vms(
     limit: int = 100,
     after: str | None = None,
     name: str | None = None,
+    search: str | None = None,
     project: str | None = None,
     zone: str | None = None,
     host: str | None = None,
     state: VmState | None = None,
 ) -> Page[Vm]:
-    """Read a page of the VMs that match all that is given; an unknown project, zone or host is `NotFound`."""
+    """Read a page of the VMs that match all that is given; an unknown project, zone or host is `NotFound`.
+
+    `search` is a part of the name.
+    """
     query = select(table)
     if name is not None:
         query = query.where(table.c.name == name)
+    if search is not None:
+        query = query.where(table.c.name.contains(search, autoescape=True))
     for ref, of_table, kind, column in (
         (project, projects, "project", table.c.project_id),
         (zone, zones, "zone", table.c.zone_id),
@@ -244,6 +250,27 @@ def vm_spec(session: Session, vm_id: str) -> VmSpec:
         image_format=ImageFormat(image.format),
         nics=nics,
         user_data=row.user_data,
+    )
+
+
+def imagined_spec(session: Session, *, zone: str, flavor: str) -> VmSpec:
+    """Build what a placement must know of a VM of this zone and flavor, though there is none."""
+    in_zone = zone_of(session, zone)
+    of_flavor = rows.find_row(session, flavors, "flavor", flavor)
+    return VmSpec(
+        vm_id=VmId(""),
+        name="",
+        project="",
+        owner="",
+        zone_id=in_zone.id,
+        zone=in_zone.name,
+        mixes_with=tuple(sorted(in_zone.mixes_with)),
+        vcpus=of_flavor.vcpus,
+        memory_mib=of_flavor.memory_mib,
+        disk_bytes=of_flavor.disk_bytes,
+        image_digest="",
+        image_format=ImageFormat.RAW,
+        nics=(),
     )
 
 

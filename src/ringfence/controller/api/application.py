@@ -10,7 +10,6 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -22,14 +21,18 @@ from ringfence.controller.api import (
     about,
     consoles,
     custody,
+    events,
+    fence,
     flavors,
     hosts,
     images,
     ledger,
     networks,
     operations,
+    overview,
     own_account,
     passkeys,
+    placements,
     policies,
     projects,
     sessions,
@@ -42,6 +45,7 @@ from ringfence.controller.gate import Gate
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import Problem
 from ringfence.controller.signing_in import SignIns
+from ringfence.controller.web import web_app
 from ringfence.model.actors import Actor
 
 _FOR_NOBODY = {
@@ -67,24 +71,9 @@ _CONTENT_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 def api_app(parts: Parts) -> FastAPI:
     """Build the application behind the API's listener."""
-    app = FastAPI(
-        title="ringfence (simulated)" if parts.simulated else "ringfence",
-        version=__version__,
-        description=f"\n{about.NOTICE}\n{_DESCRIPTION}" if parts.simulated else _DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        generate_unique_id_function=_operation_id,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-    )
+    app = routes(simulated=parts.simulated)
     app.state.parts = parts
-    problems.install(app)
     app.state.sign_ins = SignIns(parts)
-    nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    for noun in (about, *nouns, custody, ledger, sessions, own_account, passkeys, setup):
-        app.include_router(noun.router)
-    app.include_router(setup.accounts_router)
-    _add_docs(app)
 
     async def admit(scope: Scope) -> Actor | None:
         open_to_all = (scope.get("method"), scope["path"]) in _FOR_NOBODY
@@ -98,6 +87,29 @@ def api_app(parts: Parts) -> FastAPI:
     if parts.simulated:
         # SAFETY: outermost, so that no answer goes out without it.
         app.add_middleware(about.Labelled)
+    return app
+
+
+def routes(*, simulated: bool = False) -> FastAPI:
+    """Build the routes alone, as they are described at `/openapi.json`: the web interface's types come from there."""
+    app = FastAPI(
+        title="ringfence (simulated)" if simulated else "ringfence",
+        version=__version__,
+        description=f"\n{about.NOTICE}\n{_DESCRIPTION}" if simulated else _DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=_operation_id,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    problems.install(app)
+    nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
+    views = (about, events, fence, overview, placements)
+    for noun in (*views, *nouns, custody, ledger, sessions, own_account, passkeys, setup):
+        app.include_router(noun.router)
+    app.include_router(setup.accounts_router)
+    _add_docs(app)
+    app.router.default = web_app
     return app
 
 
@@ -127,10 +139,6 @@ def _add_docs(app: FastAPI) -> None:
         )
         page.headers["Content-Security-Policy"] = _CONTENT_POLICY
         return page
-
-    @app.get("/", include_in_schema=False)
-    def root(_: Request) -> Response:
-        return JSONResponse({"name": "ringfence", "version": __version__, "api": "/v1", "docs": "/docs"})
 
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
 

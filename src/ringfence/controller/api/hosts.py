@@ -63,7 +63,27 @@ class HostTold(Told):
     last_seen: str | None
     reachable: bool
     facts: dict[str, str]
+    zones: list[str] = Field(description="The zones of the VMs that have a place on it.")
+    vms: int = Field(description="How many VMs have a place on it.")
     revision: int
+
+
+def shown(host: Host, company: hosts.Company) -> HostTold:
+    """Build the body that tells a host."""
+    return HostTold(
+        id=host.id,
+        name=host.name,
+        state=host.state,
+        underlay_address=host.underlay_address,
+        total=CapacityTold.model_validate(host.total),
+        claimed=CapacityTold.model_validate(host.claimed),
+        last_seen=host.last_seen,
+        reachable=host.reachable,
+        facts=dict(host.facts),
+        zones=list(company.zones),
+        vms=company.vms,
+        revision=host.revision,
+    )
 
 
 @router.get("", response_model=PageOf[HostTold])
@@ -71,7 +91,8 @@ def list_hosts(parts: WithParts, paging: WithPaging) -> Response:
     """List the hosts."""
     with parts.store.reading() as session:
         page = hosts.hosts(session, limit=paging.limit, after=paging.after)
-    items = [HostTold.model_validate(host) for host in page.items]
+        company = hosts.company_of(session, [host.id for host in page.items])
+    items = [shown(host, company[host.id]) for host in page.items]
     return told(PageOf[HostTold](items=items, next=cursor_for(page.next)))
 
 
@@ -94,7 +115,8 @@ def get_host(parts: WithParts, ref: RefInPath) -> Response:
     """Show one host."""
     with parts.store.reading() as session:
         host = hosts.host(session, ref)
-    return told(HostTold.model_validate(host), headers=etag(host.revision))
+        company = hosts.company_of(session, [host.id])[host.id]
+    return told(shown(host, company), headers=etag(host.revision))
 
 
 @router.post("/{ref}/cordon", response_model=HostTold)
@@ -127,6 +149,7 @@ def delete_host(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> Res
 def _changed(parts: Parts, request: Request, key: str | None, do: Callable[[Session], Host]) -> Response:
     def done(session: Session) -> Done:
         host = do(session)
-        return Done(status=200, body=HostTold.model_validate(host), headers=etag(host.revision))
+        company = hosts.company_of(session, [host.id])[host.id]
+        return Done(status=200, body=shown(host, company), headers=etag(host.revision))
 
     return create(parts, request, key, None, done)

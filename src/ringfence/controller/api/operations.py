@@ -71,10 +71,13 @@ def list_operations(
     paging: WithPaging,
     state: Annotated[OperationState | None, Query(description="Only those in this state.")] = None,
     subject: Filter = None,
+    kind: Annotated[OperationKind | None, Query(description="Only those of this kind.")] = None,
 ) -> Response:
     """List the operations, newest first."""
     with parts.store.reading() as session:
-        page = operations.operations(session, limit=paging.limit, after=paging.after, state=state, subject_id=subject)
+        page = operations.operations(
+            session, limit=paging.limit, after=paging.after, state=state, subject_id=subject, kind=kind
+        )
     items = [shown(operation) for operation in page.items]
     return told(PageOf[OperationTold](items=items, next=cursor_for(page.next)))
 

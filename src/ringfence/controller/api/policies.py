@@ -24,7 +24,7 @@ from ringfence.controller.api.requests import (
 )
 from ringfence.controller.api.shapes import Asked, Labels, Name, Ordered, PageOf, Ref, Told
 from ringfence.errors import Invalid
-from ringfence.model.names import OperationId, check_labels
+from ringfence.model.names import OperationId, PolicyId, check_labels
 from ringfence.model.policies import Policy, Protocol, Selector
 from ringfence.store import policies, projects, zones
 from ringfence.store.engine import Session
@@ -165,6 +165,18 @@ def shown(session: Session, policy: Policy, operation: OperationId | None = None
         ports=list(policy.ports),
         revision=policy.revision,
         operation=operation,
+    )
+
+
+def imagined(session: Session, asked: PolicyAsked, policy_id: PolicyId | None) -> Policy:
+    """Build the policy that is asked for, without keeping it."""
+    return Policy(
+        id=policy_id or PolicyId(""),
+        name=asked.name,
+        source=_selector(session, asked.source, field="source"),
+        target=_selector(session, asked.target, field="target"),
+        protocol=asked.protocol,
+        ports=_ports(asked.ports, asked.protocol),
     )
 
 

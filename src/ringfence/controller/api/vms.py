@@ -12,6 +12,7 @@ from ringfence.controller.api.operations import OperationTold
 from ringfence.controller.api.operations import shown as operation_shown
 from ringfence.controller.api.projects import Owner
 from ringfence.controller.api.requests import (
+    PRINTABLE,
     Done,
     Filter,
     IdempotencyKey,
@@ -138,6 +139,9 @@ def list_vms(
     parts: WithParts,
     paging: WithPaging,
     name: Filter = None,
+    search: Annotated[
+        str | None, Query(max_length=63, pattern=PRINTABLE, description="Only those with this in their name.")
+    ] = None,
     project: Filter = None,
     zone: Filter = None,
     host: Filter = None,
@@ -150,6 +154,7 @@ def list_vms(
             limit=paging.limit,
             after=paging.after,
             name=name,
+            search=search,
             project=project,
             zone=zone,
             host=host,

@@ -1,0 +1,79 @@
+/** The routes. What is heavy, the terminal and the picture, is loaded when it is wanted. */
+import { useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect } from "react";
+import { Navigate, Route, Routes, useLocation } from "react-router";
+
+import { Frame } from "./frame";
+import { AccountPage } from "./pages/account";
+import { FencePage } from "./pages/fence";
+import { FlavorsPage } from "./pages/flavors";
+import { HostPage } from "./pages/host";
+import { HostsPage } from "./pages/hosts";
+import { ImagesPage } from "./pages/images";
+import { NetworksPage } from "./pages/networks";
+import { NotFoundPage } from "./pages/not-found";
+import { OperationPage } from "./pages/operation";
+import { OperationsPage } from "./pages/operations";
+import { OverviewPage } from "./pages/overview";
+import { ProjectsPage } from "./pages/projects";
+import { PromisesPage } from "./pages/promises";
+import { SignInPage } from "./pages/sign-in";
+import { CreateVmPage } from "./pages/vm-create";
+import { VmPage } from "./pages/vm";
+import { VmsPage } from "./pages/vms";
+import { ZonesPage } from "./pages/zones";
+import { Following } from "./parts/follow";
+import { Mishap } from "./parts/mishap";
+import { useSignedIn } from "./session";
+
+const ConsolePage = lazy(() => import("./pages/console"));
+
+export function App() {
+  const signedIn = useSignedIn();
+  const client = useQueryClient();
+  const here = useLocation();
+  useEffect(() => {
+    // SAFETY: what one person saw is not there for the next one at this desk.
+    if (!signedIn) client.clear();
+  }, [signedIn, client]);
+  if (!signedIn) {
+    return here.pathname === "/login" ? <SignInPage /> : <Navigate to="/login" state={{ from: here }} replace />;
+  }
+  return (
+    <Following>
+      <Frame>
+        <Mishap key={here.pathname}>
+          <Suspense fallback={null}>
+            <Routes>
+              <Route path="/" element={<OverviewPage />} />
+              <Route path="/login" element={<Navigate to={backTo(here.state)} replace />} />
+              <Route path="/promises" element={<PromisesPage />} />
+              <Route path="/vms" element={<VmsPage />} />
+              <Route path="/vms/new" element={<CreateVmPage />} />
+              <Route path="/vms/:id" element={<VmPage />} />
+              <Route path="/vms/:id/console" element={<ConsolePage />} />
+              <Route path="/fence" element={<Navigate to="/fence/picture" replace />} />
+              <Route path="/fence/:view" element={<FencePage />} />
+              <Route path="/zones" element={<ZonesPage />} />
+              <Route path="/hosts" element={<HostsPage />} />
+              <Route path="/hosts/:id" element={<HostPage />} />
+              <Route path="/operations" element={<OperationsPage />} />
+              <Route path="/operations/:id" element={<OperationPage />} />
+              <Route path="/images" element={<ImagesPage />} />
+              <Route path="/networks" element={<NetworksPage />} />
+              <Route path="/flavors" element={<FlavorsPage />} />
+              <Route path="/projects" element={<ProjectsPage />} />
+              <Route path="/account" element={<AccountPage />} />
+              <Route path="*" element={<NotFoundPage />} />
+            </Routes>
+          </Suspense>
+        </Mishap>
+      </Frame>
+    </Following>
+  );
+}
+
+function backTo(state: unknown): string {
+  const from = (state as { from?: { pathname?: string; search?: string } } | null)?.from;
+  return from?.pathname ? `${from.pathname}${from.search ?? ""}` : "/";
+}

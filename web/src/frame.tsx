@@ -1,0 +1,212 @@
+/** The frame around every page: where one is, where one may go, whether what is shown is live, and who one is. */
+import {
+  Brand,
+  Button,
+  Dropdown,
+  DropdownItem,
+  DropdownList,
+  Label,
+  Masthead,
+  MastheadBrand,
+  MastheadContent,
+  MastheadLogo,
+  MastheadMain,
+  MastheadToggle,
+  MenuToggle,
+  Nav,
+  NavGroup,
+  NavItem,
+  Page,
+  PageSidebar,
+  PageSidebarBody,
+  PageToggleButton,
+  SkipToContent,
+  Toolbar,
+  ToolbarContent,
+  ToolbarGroup,
+  ToolbarItem,
+} from "@patternfly/react-core";
+import { BarsIcon } from "@patternfly/react-icons/dist/esm/icons/bars-icon";
+import { MoonIcon } from "@patternfly/react-icons/dist/esm/icons/moon-icon";
+import { OutlinedUserCircleIcon } from "@patternfly/react-icons/dist/esm/icons/outlined-user-circle-icon";
+import { SunIcon } from "@patternfly/react-icons/dist/esm/icons/sun-icon";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Link, useLocation, useNavigate } from "react-router";
+
+import { type Liveness, useLive } from "./api/live";
+import { signOut } from "./session";
+import { setDark, useDark } from "./theme";
+
+const PLACES: readonly { group: string; items: readonly { to: string; name: string }[] }[] = [
+  {
+    group: "Cloud",
+    items: [
+      { to: "/", name: "Overview" },
+      { to: "/promises", name: "Promises" },
+      { to: "/operations", name: "Operations" },
+    ],
+  },
+  {
+    group: "Machines",
+    items: [
+      { to: "/vms", name: "VMs" },
+      { to: "/images", name: "Images" },
+      { to: "/flavors", name: "Flavors" },
+      { to: "/hosts", name: "Hosts" },
+    ],
+  },
+  {
+    group: "Isolation",
+    items: [
+      { to: "/fence", name: "Fence" },
+      { to: "/zones", name: "Zones" },
+      { to: "/networks", name: "Networks" },
+      { to: "/projects", name: "Projects" },
+    ],
+  },
+];
+
+const MAIN = "content";
+
+export function Frame({ children }: { children: ReactNode }) {
+  const live = useLive();
+  const { pathname } = useLocation();
+  const main = useRef(pathname);
+  useEffect(() => {
+    // A new page begins at its top, and a screen reader at its content.
+    if (main.current === pathname) return;
+    main.current = pathname;
+    document.getElementById(MAIN)?.focus({ preventScroll: true });
+  }, [pathname]);
+  return (
+    <Page
+      masthead={<Top live={live} />}
+      sidebar={<Side />}
+      isManagedSidebar
+      mainContainerId={MAIN}
+      skipToContent={<SkipToContent href={`#${MAIN}`}>Skip to content</SkipToContent>}
+    >
+      {children}
+    </Page>
+  );
+}
+
+function Top({ live }: { live: Liveness }) {
+  return (
+    <Masthead>
+      <MastheadMain>
+        <MastheadToggle>
+          <PageToggleButton isHamburgerButton={false} variant="plain" aria-label="Navigation">
+            <BarsIcon />
+          </PageToggleButton>
+        </MastheadToggle>
+        <MastheadBrand>
+          <MastheadLogo component={(props) => <Link {...props} to="/" aria-label="ringfence, to the overview" />}>
+            <Brand src="/favicon.svg" alt="" heights={{ default: "28px" }} />
+            <span className="rf-wordmark">ringfence</span>
+          </MastheadLogo>
+        </MastheadBrand>
+      </MastheadMain>
+      <MastheadContent>
+        <Toolbar isStatic>
+          <ToolbarContent>
+            <ToolbarGroup align={{ default: "alignEnd" }} gap={{ default: "gapMd" }}>
+              <ToolbarItem>
+                <LiveLabel live={live} />
+              </ToolbarItem>
+              <ToolbarItem>
+                <ThemeSwitch />
+              </ToolbarItem>
+              <ToolbarItem>
+                <AccountMenu />
+              </ToolbarItem>
+            </ToolbarGroup>
+          </ToolbarContent>
+        </Toolbar>
+      </MastheadContent>
+    </Masthead>
+  );
+}
+
+function LiveLabel({ live }: { live: Liveness }) {
+  const looks = {
+    live: { status: "success", text: "Live" },
+    connecting: { status: "info", text: "Connecting" },
+    away: { status: "warning", text: "Controller away" },
+  } as const;
+  return (
+    <span role="status">
+      <Label variant="outline" isCompact status={looks[live].status}>
+        {looks[live].text}
+      </Label>
+    </span>
+  );
+}
+
+function ThemeSwitch() {
+  const dark = useDark();
+  return (
+    <Button
+      variant="plain"
+      aria-label={dark ? "Switch to the light theme" : "Switch to the dark theme"}
+      icon={dark ? <SunIcon /> : <MoonIcon />}
+      onClick={() => setDark(!dark)}
+    />
+  );
+}
+
+function AccountMenu() {
+  const [open, setOpen] = useState(false);
+  const go = useNavigate();
+  return (
+    <Dropdown
+      isOpen={open}
+      onOpenChange={setOpen}
+      onSelect={() => setOpen(false)}
+      popperProps={{ position: "right" }}
+      toggle={(toggle) => (
+        <MenuToggle
+          ref={toggle}
+          variant="plain"
+          isExpanded={open}
+          onClick={() => setOpen(!open)}
+          aria-label="My account"
+          icon={<OutlinedUserCircleIcon />}
+        />
+      )}
+    >
+      <DropdownList>
+        <DropdownItem onClick={() => void go("/account")}>My account</DropdownItem>
+        <DropdownItem to="/docs" target="_blank" rel="noreferrer">
+          The API, described
+        </DropdownItem>
+        <DropdownItem onClick={signOut}>Sign out</DropdownItem>
+      </DropdownList>
+    </Dropdown>
+  );
+}
+
+function Side() {
+  const { pathname } = useLocation();
+  return (
+    <PageSidebar>
+      <PageSidebarBody>
+        <Nav aria-label="Pages">
+          {PLACES.map(({ group, items }) => (
+            <NavGroup key={group} title={group}>
+              {items.map(({ to, name }) => (
+                <NavItem key={to} itemId={to} isActive={isAt(pathname, to)}>
+                  <Link to={to}>{name}</Link>
+                </NavItem>
+              ))}
+            </NavGroup>
+          ))}
+        </Nav>
+      </PageSidebarBody>
+    </PageSidebar>
+  );
+}
+
+function isAt(pathname: string, to: string): boolean {
+  return to === "/" ? pathname === "/" : pathname === to || pathname.startsWith(`${to}/`);
+}

@@ -194,10 +194,7 @@ class Controller:
         store = open_store(settings.database)
         self._stopping.append(store.close)
         keeper = LedgerKeeper(store, LedgerKey(settings.data / "ledger"), _controller_id(settings.data))
-        bells = Bells()
-        store.on_change(lambda kind, id_: bells.ring(f"{kind}:{id_}"))
-        changes = Changes(bells)
-        store.on_change(lambda kind, _id: changes.note(kind))
+        bells, changes = _rung_by(store)
         authority = Authority(settings.data / "ca")
         self.fingerprint = authority.fingerprint
         api_socket, agents_socket = bind(settings.listen), bind(settings.agents_listen)
@@ -283,6 +280,15 @@ class Controller:
                     context.load_cert_chain(pair.certificate, pair.key)
             except Exception:
                 logger.exception("housekeeping failed; it is tried again in an hour")
+
+
+def _rung_by(store: Store) -> tuple[Bells, Changes]:
+    """Make the bells that the store's changes ring, and the counts of these changes by kind."""
+    bells = Bells()
+    changes = Changes(bells)
+    store.on_change(lambda kind, id_: bells.ring(f"{kind}:{id_}"))
+    store.on_change(lambda kind, _id: changes.note(kind))
+    return bells, changes
 
 
 def _lock(folder: Path) -> TextIO:

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from tests.controller.conftest import Cloud
 
+from ringfence import __version__
+
 pytestmark = pytest.mark.contract
 
 PROGRAM = Path(sys.executable).parent / "ringfence"
@@ -89,6 +91,10 @@ def test_a_vm_lives_its_life_by_the_command_line(furnished: Ringfence) -> None:
     furnished("vm delete web --yes")
     assert furnished.json("vm list") == []
     furnished("vm show web", code=1)
+
+
+def test_the_version_is_told_without_a_command(ringfence: Ringfence) -> None:
+    assert ringfence("--version").stdout == f"ringfence {__version__}\n"
 
 
 def test_what_is_simulated_is_told_once_beside_the_result(furnished: Ringfence) -> None:

@@ -64,6 +64,13 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _tell_version(asked: bool) -> None:
+    """Leave before Typer misses a command."""
+    if asked:
+        print(f"ringfence {version('ringfence')}")
+        raise typer.Exit
+
+
 @app.callback()
 def ringfence(
     url: Annotated[
@@ -73,7 +80,8 @@ def ringfence(
         str | None, typer.Option("--reason", help="Why you change what you change: kept in the ledger.")
     ] = None,
     show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+        bool,
+        typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_tell_version),
     ] = False,
 ) -> None:
     """Run a private cloud that keeps its tenants apart and can prove it.
@@ -81,11 +89,9 @@ def ringfence(
     Every command has examples in its own --help. Exit codes: 0 done, 1 refused or failed, 2 wrong usage,
     3 the controller is out of reach.
     """
-    if show_version:
-        print(f"ringfence {version('ringfence')}")
-        raise typer.Exit
     assert url is None or url
     assert reason is None or reason
+    assert not show_version, "its callback leaves"
 
 
 def run() -> None:

@@ -27,7 +27,7 @@ setup: $(INSTALL_STAMP)  ## Install Debian packages (as root) and Python package
 
 web: $(WEB_STAMP)  ## Build the web interface into the controller (again only if something of it changed)
 
-demo: setup web  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
+demo: setup $(if $(filter-out 0,$(KEEP)),web)  ## Build a cloud on this machine and show what it keeps apart (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) $(BIN)/python -m ringfence.lab.demo
 
 test: setup web $(TESTS_STAMP)  ## Run all tests but test-slow; those on the lab need root

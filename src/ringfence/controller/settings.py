@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.errors import Invalid
+from ringfence.model.access import Role
 
 GIB = 1 << 30
+CLOUD_ROLES = (Role.CLOUD_ADMIN, Role.SECURITY_OFFICER, Role.AUDITOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,11 @@ class Settings:
     tls: bool
     names: tuple[str, ...] = ()
     public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: str = ""
+    oidc_groups_claim: str = "groups"
+    oidc_roles: tuple[tuple[str, Role], ...] = ()
     northbound: str = ""
     southbound: str = ""
     southbound_for_hosts: str = ""
@@ -79,6 +86,11 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("agents-address", "", "what a join token tells hosts to dial, HOST:PORT; the agents' listener if empty"),
     ("names", "", "further names and addresses the certificate is good for, comma-separated"),
     ("public-url", "", "what people's browsers open, https://NAME[:PORT]; the API's own address if empty"),
+    ("oidc-issuer", "", "URL of the OpenID Connect provider that people sign in by; none if empty"),
+    ("oidc-client-id", "", "what the provider knows this controller by"),
+    ("oidc-client-secret-file", "", "file with the secret that the provider gave this controller, if any"),
+    ("oidc-groups-claim", "groups", "the claim in which the provider lists somebody's groups"),
+    ("oidc-roles", "", "which groups have which roles of the cloud: GROUP=ROLE, comma-separated"),
     ("northbound", "", "OVN northbound, as unix:PATH or ssl:HOST:PORT; no fence is applied if empty"),
     ("southbound", "", "OVN southbound this controller reads; tells where ports are bound"),
     ("southbound-for-hosts", "", "OVN southbound that hosts' switches dial, as ssl:HOST:PORT"),
@@ -115,6 +127,11 @@ def from_flags(given: argparse.Namespace) -> Settings:
         tls=given.tls,
         names=tuple(name.strip() for name in given.names.split(",") if name.strip()),
         public_url=_origin(given.public_url, field="public-url"),
+        oidc_issuer=given.oidc_issuer,
+        oidc_client_id=given.oidc_client_id,
+        oidc_client_secret_file=given.oidc_client_secret_file,
+        oidc_groups_claim=given.oidc_groups_claim,
+        oidc_roles=_roles(given.oidc_roles, field="oidc-roles"),
         northbound=given.northbound,
         southbound=given.southbound,
         southbound_for_hosts=given.southbound_for_hosts,
@@ -152,6 +169,14 @@ def _origin(text: str, *, field: str) -> str:
     ):
         raise Invalid(field=field, why=f"{text!r} is not https://NAME or https://NAME:PORT")
     return text.lower()
+
+
+def _roles(text: str, *, field: str) -> tuple[tuple[str, Role], ...]:
+    pairs = [pair.strip().rpartition("=") for pair in text.split(",") if pair.strip()]
+    for group, _, role in pairs:
+        if not group or role not in CLOUD_ROLES:
+            raise Invalid(field=field, why=f"{group}={role} is not GROUP=ROLE with one of {', '.join(CLOUD_ROLES)}")
+    return tuple((group, Role(role)) for group, _, role in pairs)
 
 
 def _whole(text: str, *, field: str) -> int:

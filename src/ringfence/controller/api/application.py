@@ -35,6 +35,7 @@ from ringfence.controller.api import (
     placements,
     policies,
     projects,
+    provider,
     sessions,
     setup,
     verifications,
@@ -54,6 +55,8 @@ _FOR_NOBODY = {
     ("POST", "/v1/session"),
     ("GET", "/v1/setup"),
     ("POST", "/v1/setup"),
+    ("GET", "/v1/session/oidc"),
+    ("GET", "/v1/session/oidc/callback"),
     ("POST", "/v1/session/passkey"),
     ("POST", "/v1/session/passkey/options"),
 }
@@ -105,7 +108,7 @@ def routes(*, simulated: bool = False) -> FastAPI:
     problems.install(app)
     nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
     views = (about, events, fence, overview, placements)
-    for noun in (*views, *nouns, custody, ledger, sessions, own_account, passkeys, setup):
+    for noun in (*views, *nouns, custody, ledger, sessions, own_account, passkeys, provider, setup):
         app.include_router(noun.router)
     app.include_router(setup.accounts_router)
     _add_docs(app)

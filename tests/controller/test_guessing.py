@@ -101,3 +101,14 @@ def test_tallies_are_forgotten_and_pruned(cloud, ada, person) -> None:  # noqa: 
         left = session.execute(select(tables.sign_in_failures.c.tally, tables.sign_in_failures.c.failed)).all()
     assert (f"{ADA} from 127.0.0.1", 1) in [tuple(row) for row in left]
     assert "other from 192.0.2.1" not in [row.tally for row in left]
+
+
+def test_denied_sign_ins_are_in_the_ledger_under_the_account(cloud, ada, person) -> None:
+    person().sign_in(ADA, WRONG)
+    failures_of(cloud, f"{ADA} from 127.0.0.1", 10_000)
+    person().sign_in(ADA, PASSWORD)
+    found = ada.ask("GET", "/v1/ledger/entries?subject=ada&kind=account").json()["items"]
+    denied = [entry for entry in found if entry["outcome"] == "denied"]
+    assert [entry["action"] for entry in denied] == ["POST /v1/session", "sign-in: too many attempts"]
+    assert {entry["actor"]["source"] for entry in denied} == {"127.0.0.1"}
+    assert {entry["actor"]["kind"] for entry in denied} == {"stranger"}

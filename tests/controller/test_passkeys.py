@@ -63,7 +63,7 @@ def test_a_passkey_alone_signs_its_account_in(ada, key, person) -> None:
 def test_with_a_passkey_the_password_is_half_of_a_sign_in(ada, key, person) -> None:  # noqa: ARG001
     bert = person()
     asked = bert.sign_in(ADA, PASSWORD)
-    assert code_of(asked) == "401 passkey-needed"
+    assert code_of(asked) == "428 passkey-needed"
     assert bert.cookie() == ""
     # After a password, a key that only feels a touch is enough.
     key.sees_user = False

@@ -30,6 +30,8 @@ BODY_BYTES = 1 << 20
 BODY_SECONDS = 30.0
 DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
+CLAIMED = "claimed"
+"""In a request's state: the account that somebody wants to sign in to."""
 DENIED = "denied"
 """In a request's state: what was denied, where the answer's status does not say so (what one may not see is 404)."""
 _DENIED = (401, 403)
@@ -91,6 +93,8 @@ class Gate:
         what = str(scope["state"].get(DENIED) or f"{scope.get('method', 'WS')} {route}".strip())
         ids = [str(value) for value in scope.get("path_params", {}).values()]
         subject = Subject(kind="path", id=ids[0] if ids else "", name=scope["path"])
+        if claimed := scope["state"].get(CLAIMED):
+            subject = Subject(kind="account", id=claimed, name=claimed)
         client = scope.get("client")
         who = actor or replace(STRANGER, source=str(client[0]) if client else "")
         try:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ringfence.controller.admission import DEVICE_COOKIE, SESSION_COOKIE, actor_for, cookie_in, source_of
+from ringfence.controller.gate import CLAIMED, DENIED
 from ringfence.controller.parts import Parts
 from ringfence.decide.access import Grants
 from ringfence.decide.guessing import Heard, NotYet, Tally, tallies_of
@@ -59,11 +60,13 @@ class SignIns:
 
     async def hear(self, scope: Scope, account: str) -> Attempt:
         """Count the attempt, and hold it for as long as it has to wait; raises `TooManyAttempts`."""
+        scope["state"][CLAIMED] = account
         device_secret = cookie_in(scope, DEVICE_COOKIE)
         attempt, verdict = await anyio.to_thread.run_sync(
             self._count, account, source_of(scope), device_secret, limiter=self.limiter
         )
         if isinstance(verdict, NotYet):
+            scope["state"][DENIED] = "sign-in: too many attempts"
             logger.warning("sign-in denied: %s from %s: too many attempts", account, attempt.source)
             raise TooManyAttempts(retry_after_seconds=verdict.retry_after_seconds)
         await anyio.sleep(verdict.hold_seconds)

@@ -108,7 +108,7 @@ class PasskeyNeeded(Refused):
     Answer with the passkey in the browser, within five minutes; at a terminal, use a token of your account.
     """
 
-    status: ClassVar[int] = 401
+    status: ClassVar[int] = 428
     challenge_id: str
     options: dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import demo, lab, mailbox, signing_in
+from bench import demo, lab, ledger, mailbox, signing_in
 from bench.figures import Figure, Unmeasured
 from ringfence.errors import RingfenceError
 
@@ -13,6 +13,9 @@ MEASURES: dict[str, Callable[[], Iterable[Figure]]] = {
     "mailbox-wake": mailbox.wake,
     "login": signing_in.logins,
     "password-residue": signing_in.residue,
+    "ledger": ledger.costs,
+    "ledger-postgresql": ledger.costs,
+    "ledger-verify": ledger.costs,
     "create": lab.create,
     "move-gap": lab.moves,
     "move-leaks": lab.moves,

@@ -33,6 +33,7 @@ from ringfence.controller.parts import Parts
 from ringfence.controller.passwords import Passwords
 from ringfence.controller.settings import Address, Settings
 from ringfence.controller.setup_link import print_first_link
+from ringfence.controller.syslog import SyslogForwarder
 from ringfence.errors import Refused
 from ringfence.model.names import HostId
 from ringfence.model.operations import Operation, OperationKind
@@ -193,7 +194,7 @@ class Controller:
         _mark(settings.data, simulated=self._simulated)
         store = open_store(settings.database)
         self._stopping.append(store.close)
-        keeper = LedgerKeeper(store, LedgerKey(settings.data / "ledger"), _controller_id(settings.data))
+        keeper = self._keep_ledger(store)
         bells, changes = _rung_by(store)
         authority = Authority(settings.data / "ca")
         self.fingerprint = authority.fingerprint
@@ -221,8 +222,6 @@ class Controller:
         imports = ImageImports(store, records, files, bells, settings)
         with store.transaction() as session:
             self.first_token = tokens.first_token(session)
-        keeper.start()
-        self._stopping.append(keeper.stop)
         unfinished = records.unfinished_operations()
         runtime.launch()
         # ORDER: stopped in reverse: workflows are told, then the bells wake them, then they are waited for.
@@ -246,6 +245,17 @@ class Controller:
             simulated=self._simulated,
         )
         return parts, api_socket, agents_socket
+
+    def _keep_ledger(self, store: Store) -> LedgerKeeper:
+        settings = self.settings
+        keeper = LedgerKeeper(store, LedgerKey(settings.data / "ledger"), _controller_id(settings.data))
+        keeper.start()
+        self._stopping.append(keeper.stop)
+        if settings.syslog is not None:
+            forwarder = SyslogForwarder(store, keeper, settings.syslog)
+            forwarder.start()
+            self._stopping.append(forwarder.stop)
+        return keeper
 
     def _ovn(self, authority: Authority) -> Fence:
         fence = fence_for(self.settings, self._certify(authority), authority.certificate_file)

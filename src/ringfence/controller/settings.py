@@ -32,6 +32,15 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyslogTarget:
+    """Where the ledger is forwarded. `ca` is the PEM file that alone is trusted, None: the machine's own trust."""
+
+    host: str
+    port: int
+    ca: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One controller's settings. `names` are further names and addresses that its certificate is good for.
 
@@ -59,6 +68,7 @@ class Settings:
     virtual_bytes_limit: int = 2048 * GIB
     import_from_loopback: bool = False
     import_seconds: float = 3600.0
+    syslog: SyslogTarget | None = None
 
     def __post_init__(self) -> None:
         # SAFETY: tokens would cross a network in the clear.
@@ -97,6 +107,8 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("image-bytes-limit", str(64 * GIB), "largest image file, in bytes"),
     ("virtual-bytes-limit", str(2048 * GIB), "largest disk an image may unfold to, in bytes"),
     ("import-seconds", "3600", "longest an import from a URL may take"),
+    ("syslog", "", "HOST:PORT of a syslog receiver (RFC 5424 over TLS) that the ledger is forwarded to"),
+    ("syslog-ca", "", "PEM file of the CA that the syslog receiver's certificate is of; else the machine's trust"),
 )
 
 
@@ -139,6 +151,7 @@ def from_flags(given: argparse.Namespace) -> Settings:
         virtual_bytes_limit=_whole(given.virtual_bytes_limit, field="virtual-bytes-limit"),
         import_from_loopback=given.import_from_loopback,
         import_seconds=float(_whole(given.import_seconds, field="import-seconds")),
+        syslog=_syslog(given.syslog, given.syslog_ca),
     )
 
 
@@ -161,6 +174,17 @@ def parse_address(text: str, *, field: str) -> Address:
         except ValueError:
             raise Invalid(field=field, why=f"{host!r} is not an IP address to listen on") from None
     return Address(host=host, port=int(port))
+
+
+def _syslog(text: str, ca: str) -> SyslogTarget | None:
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise Invalid(field="syslog", why=f"{text!r} is not HOST:PORT")
+    if ca and not Path(ca).is_file():
+        raise Invalid(field="syslog-ca", why=f"there is no file {ca}")
+    return SyslogTarget(host=host.removeprefix("[").removesuffix("]"), port=int(port), ca=Path(ca) if ca else None)
 
 
 def _origin(text: str, *, field: str) -> str:

@@ -32,6 +32,7 @@ _MIGRATING = threading.Lock()
 _MIGRATION_LOCK = 0x72696E67
 _READING = "ringfence_reading"
 _LOSABLE = "ringfence_losable"
+_PRAGMAS = "ringfence_pragmas"
 _CHANGES = "ringfence_changes"
 _FENCE = "ringfence_fence_changed"
 
@@ -123,10 +124,17 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get(_READING)
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
         # FULL: a claim that was told to a host must outlive a power cut. NORMAL loses at most what came last.
         losable = connection.get_execution_options().get(_LOSABLE)
-        connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if losable else 'FULL'}")
+        wanted = (
+            f"PRAGMA query_only = {'ON' if reading else 'OFF'}",
+            f"PRAGMA synchronous = {'NORMAL' if losable else 'FULL'}",
+        )
+        # Only where it differs: query_only has SQLite prepare every statement anew, with the triggers behind it.
+        if connection.info.get(_PRAGMAS) != wanted:
+            for pragma in wanted:
+                connection.exec_driver_sql(pragma)
+            connection.info[_PRAGMAS] = wanted
         # IMMEDIATE: a transaction that reads first and writes later could otherwise fail half-way, unrepeatable.
         connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
 

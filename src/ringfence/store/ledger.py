@@ -23,6 +23,7 @@ from ringfence.store import rows
 from ringfence.store.engine import changed
 from ringfence.store.ledger_tree import Tree
 from ringfence.store.pages import LIMIT, Page
+from ringfence.store.tables import counters
 from ringfence.store.tables import ledger_entries as table
 from ringfence.store.tables import ledger_heads as heads
 from ringfence.store.tables import ledger_pending as pending
@@ -118,6 +119,17 @@ def entries(session: Session, wanted: Wanted, *, limit: int, after: str | None =
     found = session.execute(query.order_by(table.c.leaf).limit(limit + 1)).all()
     items = tuple(built(row.leaf, row.body) for row in found[:limit])
     return Page(items=items, next=str(items[-1].index) if len(found) > limit else None)
+
+
+def position(session: Session, name: str) -> int:
+    """Tell which entry comes next for one who reads the ledger on and on; 0 at first."""
+    return session.execute(select(counters.c.value).where(counters.c.name == name)).scalar_one_or_none() or 0
+
+
+def set_position(session: Session, name: str, index: int) -> None:
+    """Say which entry comes next for them."""
+    if not rows.insert_unless_there(session, counters, {"name": name, "value": index}):
+        session.execute(update(counters).where(counters.c.name == name).values(value=index))
 
 
 def bodies(session: Session, *, first: int, most: int) -> list[str]:

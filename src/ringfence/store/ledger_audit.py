@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Row, select, update
@@ -108,28 +108,37 @@ class _Walk:
     def entries(self, first: int, size: int) -> list[bytes]:
         """Check each entry against its columns, its place and its hash in the tree; give all hashes, from `first`."""
         hashes: list[bytes] = []
-        expected = first
-        told = b""
-        for row in self._rows(first):
-            index, columns, body = row[0], row[1:-1], row[-1]
-            if index != expected:
-                self.problems.append(f"entry {expected} is missing, or not at its place")
-                expected = index
-            if not _says(columns, index, body):
-                self.problems.append(f"entry {index} says something else than its columns")
-            hashed = leaf_hash(body.encode())
-            number, offset = divmod(index, WIDTH)
-            if offset == 0 or not told:
-                told = self._tree.tile(0, number)
-            if told[offset * HASH_BYTES : (offset + 1) * HASH_BYTES] != hashed:
-                self.problems.append(f"entry {index} is not the one that the tree holds")
-            hashes.append(hashed)
-            expected += 1
+        for rows_read in self._rows(first):
+            at = first + len(hashes)
+            read = [leaf_hash(row[-1].encode()) for row in rows_read]
+            # All at once first: nearly always all is well, and telling which is not takes four times as long.
+            say_so = all(map(_says, rows_read, range(at, at + len(read))))
+            if not say_so or self._leaves(at, len(read)) != b"".join(read):
+                self._tell_wrong(rows_read, at)
+            hashes += read
             if len(self.problems) > MOST_PROBLEMS:
                 break
-        if expected != size:
-            self.problems.append(f"there are {expected} entries, and the checkpoint tells of {size}")
+        if len(hashes) != size - first:
+            told = first + len(hashes)
+            self.problems.append(f"there are {told} entries, and the checkpoint tells of {size}")
         return hashes
+
+    def _leaves(self, first: int, many: int) -> bytes:
+        """Read the hashes that the tree holds for so many entries; `first` begins a tile."""
+        numbers = range(first // WIDTH, -(-(first + many) // WIDTH))
+        return b"".join(self._tree.tile(0, number) for number in numbers)[: many * HASH_BYTES]
+
+    def _tell_wrong(self, rows_read: Sequence[Row[Any]], at: int) -> None:
+        for expected, row in enumerate(rows_read, start=at):
+            offset = expected % WIDTH * HASH_BYTES
+            held = self._tree.tile(0, expected // WIDTH)[offset : offset + HASH_BYTES]
+            if row[0] != expected:
+                self.problems.append(f"entry {expected} is missing, or not at its place")
+                return
+            if not _says(row, expected):
+                self.problems.append(f"entry {expected} says something else than its columns")
+            if leaf_hash(row[-1].encode()) != held:
+                self.problems.append(f"entry {expected} is not the one that the tree holds")
 
     def tree(self, first: int, size: int, hashes: list[bytes]) -> None:
         """Check each tile over these leaves, that there is no other, and that the root is the one signed."""
@@ -152,12 +161,13 @@ class _Walk:
         for level, number in sorted(present ^ expected):
             self.problems.append(f"tile {number} of level {level} is missing, or one too many")
 
-    def _rows(self, first: int) -> Iterator[Row[Any]]:
+    def _rows(self, first: int) -> Iterator[Sequence[Row[Any]]]:
         query = select(entries.c.leaf, *(entries.c[name] for name in _COLUMNS), entries.c.body)
         if first:
             query = query.where(entries.c.leaf >= first)
         options = {"yield_per": _READ_AT_ONCE}
-        return self._session.execute(query.order_by(entries.c.leaf), execution_options=options)
+        result: Any = self._session.execute(query.order_by(entries.c.leaf), execution_options=options)
+        return cast("Iterator[Sequence[Row[Any]]]", result.partitions())
 
     def _opened(self, name: str) -> int | None:
         row = self._heads.get(name)
@@ -170,12 +180,23 @@ class _Walk:
         return opened[0]
 
 
-def _says(columns: Sequence[Any], index: int, body: str) -> bool:
-    """Tell whether the columns beside an entry's text say what the text does."""
+def _says(row: Row[Any], index: int) -> bool:
+    """Tell whether an entry is at its place, and the columns beside its text say what the text does."""
+    place, at, actor_id, actor_name, action, kind, subject_id, name, related_id, project_id, body = tuple(row)
     try:
         told = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
     actor, subject = told.actor, told.subject
-    who, what = (told.at, actor.id, actor.name, told.action), (subject.kind, subject.id, subject.name)
-    return told.index == index and (*who, *what, subject.related_id, told.project_id or "") == tuple(columns)
+    return bool(
+        told.index == index == place
+        and told.at == at
+        and actor.id == actor_id
+        and actor.name == actor_name
+        and told.action == action
+        and subject.kind == kind
+        and subject.id == subject_id
+        and subject.name == name
+        and subject.related_id == related_id
+        and (told.project_id or "") == project_id
+    )

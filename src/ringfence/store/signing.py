@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, insert
 from sqlalchemy.orm import Session
 
 from ringfence.model.actors import Actor
@@ -15,15 +15,19 @@ from ringfence.store.acting import current_actor
 from ringfence.store.ids import now
 from ringfence.store.tables import ledger_pending as table
 
-_NAMES = ("at", "actor_kind", "actor_id", "actor_name", "on_behalf_of", "source", "reason")
-_SIGN = update(table).where(table.c.actor_kind == "").values({name: bindparam(f"new_{name}") for name in _NAMES})
+_SIGN = (
+    "UPDATE ledger_pending SET at = {0}, actor_kind = {0}, actor_id = {0}, actor_name = {0}, on_behalf_of = {0},"
+    " source = {0}, reason = {0} WHERE actor_kind = ''"
+)
+_PLACEHOLDERS = {"sqlite": "?", "postgresql": "%s"}
 
 
 def sign_off(connection: Connection, actor: Actor | None = None) -> None:
     """Name who made the changes of this transaction: `actor`, or the one who acts now."""
     who = actor or current_actor()
     told = (now(), str(who.kind), who.id, who.name, who.on_behalf_of, who.source, who.reason[:500])
-    connection.execute(_SIGN, {f"new_{name}": value for name, value in zip(_NAMES, told, strict=True)})
+    # As text for the driver: every transaction ends with it, and building it costs more than doing it.
+    connection.exec_driver_sql(_SIGN.format(_PLACEHOLDERS[connection.dialect.name]), told)
 
 
 def note(

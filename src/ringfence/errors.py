@@ -130,6 +130,17 @@ class NotFound(Refused):
 
 
 @dataclass(eq=False)
+class SeveralNamed(Refused):
+    """There is more than one {kind} named {name}.
+
+    Say which by its id; a list tells it.
+    """
+
+    kind: str
+    name: str
+
+
+@dataclass(eq=False)
 class NameTaken(Refused):
     """There is a {kind} named {name} already.
 

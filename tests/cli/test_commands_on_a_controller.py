@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.controller.conftest import Cloud
+from tests.controller.tenants import sign_in
 
 from ringfence import __version__
 
@@ -187,3 +188,54 @@ def test_settings_are_stored_and_the_token_never_shown(ringfence: Ringfence) -> 
     )
     ringfence("zone list")
     assert token not in ringfence("config show").stdout
+
+
+def test_people_get_accounts_tokens_and_places_in_projects(ringfence: Ringfence) -> None:
+    ringfence("project create payments --owner ada@example.org")
+    made = ringfence.json("account create ci --service")
+    assert (made["kind"], made["roles"]) == ("service", [])
+    assert ringfence.json("account update ci --role auditor")["roles"] == ["auditor"]
+    assert ringfence.json("account update ci --no-roles")["roles"] == []
+    assert [row["name"] for row in ringfence.json("account list")] == ["bootstrap", "ada@example.org", "ci"]
+    ringfence("project put-member payments ci --role project-member")
+    members = {row["account"]: row["role"] for row in ringfence.json("project members payments")}
+    assert members == {"ada@example.org": "project-owner", "ci": "project-member"}
+    token = ringfence.json("token create nightly --account ci --scope vm:read --scope project:read --days 1")
+    robot = Ringfence({**ringfence.environment, "RINGFENCE_TOKEN": token["secret"]})
+    who = robot.json("whoami")
+    assert (who["account"]["name"], who["permissions"]) == ("ci", [])
+    assert who["projects"][0]["permissions"] == ["project:read", "vm:read"]
+    assert "payments (project-member)" in robot("whoami").stdout
+    assert "zone:manage" in robot("zone create green", code=1).stderr
+    assert [row["name"] for row in robot.json("project list")] == ["payments"]
+    assert "cloud-admin" in ringfence("role list").stdout
+    assert ringfence.json("project quota payments --vms 3 --memory 2GiB")["quota"]["memory_mib"] == 2048
+    assert ringfence.json("project quota payments --vms none")["quota"] == {
+        "vms": None,
+        "vcpus": None,
+        "memory_mib": 2048,
+        "disk_bytes": None,
+        "ports": None,
+    }
+    assert "of 2 GiB memory" in ringfence("project show payments").stdout
+    ringfence(f"token delete {token['id']} --yes")
+    robot("whoami", code=1)
+    ringfence("project remove-member payments ci --yes")
+    ringfence("account delete ci --yes")
+    assert "owns the project" in ringfence("project remove-member payments ada@example.org --yes", code=1).stderr
+
+
+def test_a_vm_is_offered_and_accepted(cloud: Cloud, furnished: Ringfence) -> None:
+    cloud.post("/v1/accounts", {"name": "grace"}, expect=201)
+    furnished("project put-member payments grace --role project-member")
+    furnished("vm create web-1 -p payments -z red --flavor small --image blank --network backbone")
+    assert furnished.json("vm offer web-1 --to grace")["to"] == "grace"
+    assert [row["vm"] for row in furnished.json("vm offers")] == ["web-1"]
+    assert "only grace" in furnished("vm accept web-1", code=1).stderr.lower()
+    with sign_in(cloud, "grace") as grace:
+        secret = grace.headers["Authorization"].removeprefix("Bearer ")
+    assert "yours" in Ringfence({**furnished.environment, "RINGFENCE_TOKEN": secret})("vm accept web-1").stderr
+    assert furnished.json("vm show web-1")["owner"] == "grace"
+    furnished("vm offer web-1 --to ada@example.org")
+    furnished("vm decline web-1")
+    assert furnished.json("vm offers") == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import httpx
 import pytest
 
 from ringfence import __version__
+from ringfence.controller.api.routes import ROUTES
+from ringfence.controller.enforcement import Of
 from ringfence.store import zones
 
 pytestmark = pytest.mark.store
@@ -39,8 +42,16 @@ def test_nothing_below_v1_is_told_without_a_token(cloud) -> None:
         problem(stranger.post("/v1/zones", content=b"{broken"), 401, "token-missing")
         paths = stranger.get("/openapi.json").json()["paths"]
         for path, methods in paths.items():
-            for method in methods if path != "/v1/about" else ():
+            for method in (name for name, operation in methods.items() if operation.get("security") != []):
                 problem(stranger.request(method, path.replace("{", "x").replace("}", "x")), 401, "token-missing")
+
+
+def test_a_route_that_needs_no_token_is_one_of_few(cloud) -> None:
+    paths = cloud.http.get("/openapi.json").json()["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    open_to_all = {operation["operationId"] for operation in operations if operation.get("security") == []}
+    assert open_to_all == {name for name, need in ROUTES.items() if need.of is Of.NOBODY} - {"docs", "root"}
+    assert not [name for name in open_to_all if not re.search("session|setup|about|sign_in|oidc", name)]
 
 
 def test_anyone_may_know_what_this_is(cloud) -> None:

@@ -107,6 +107,7 @@ def test_of_two_administrators_that_remove_each_other_at_once_one_remains(store,
 def test_an_account_that_owns_a_vm_or_a_project_stays(cloud):
     with cloud.store.transaction() as session:
         accounts.person_named(session, "bob")
+        members.put_member(session, "shop", "bob", Role.PROJECT_MEMBER)
     cloud.add_vm("r", owner="bob")
     for name, owned in (("bob", ["VM r"]), ("ann@example.org", ["project shop"])):
         with pytest.raises(StillUsed) as refused, cloud.store.transaction() as session:

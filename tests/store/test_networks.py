@@ -91,11 +91,12 @@ def test_a_network_of_another_project_is_not_there(cloud):
 
 def test_a_network_with_a_vm_stays_and_an_empty_one_goes(cloud):
     vm = cloud.add_vm("r")
+    web = vm.ports[0].network_id
     with pytest.raises(StillUsed) as refused, cloud.store.transaction() as session:
-        networks.remove_network(session, "web")
+        networks.remove_network(session, web)
     assert refused.value.used_by == ["VM r"]
     with cloud.store.transaction() as session:
-        assert networks.change_network(session, "web", name="www", mtu=1400).mtu == 1400
+        assert networks.change_network(session, web, name="www", mtu=1400).mtu == 1400
         vms.forget_vm(session, vm.id)
-        networks.remove_network(session, "www")
+        networks.remove_network(session, web)
         assert networks.networks(session).items == ()

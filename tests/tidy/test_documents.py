@@ -28,7 +28,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["cli.md", "errors.md"])
+@pytest.mark.parametrize("page", ["cli.md", "errors.md", "roles.md"])
 def test_a_generated_page_is_fresh(page: str) -> None:
     pages = {path.name: text for path, text in generator().pages().items()}
     assert (ROOT / "docs" / "reference" / page).read_text() == pages[page], "run `make generate`"

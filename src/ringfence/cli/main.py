@@ -19,6 +19,10 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
 
 NOUNS: dict[str, tuple[str, str]] = {
+    "whoami": ("whoami", "Show which account you are, and what it may."),
+    "account": ("accounts", "Accounts: the people and services that use the cloud, and your own."),
+    "role": ("roles", "Roles: what is permitted to whom."),
+    "token": ("tokens", "Tokens: secrets that act for an account."),
     "zone": ("zones", "Security zones: who may share a host with whom."),
     "project": ("projects", "Projects: the tenants, each with an owner."),
     "host": ("hosts", "Hosts: the hypervisors under management."),
@@ -33,7 +37,6 @@ NOUNS: dict[str, tuple[str, str]] = {
     "login": ("login", "Sign in: the session lasts twelve hours, or an hour without a command."),
     "logout": ("logout", "Sign out."),
     "setup": ("setup", "Use a set-up link: choose the password of an account, once."),
-    "account": ("own_account", "Your account: its password, its sessions."),
     "config": ("config", "Where the controller is, and the token for it."),
 }
 """Noun → its module in `ringfence.cli`, and its line of help, kept here so that `--help` loads none of them."""

@@ -58,6 +58,7 @@ complete_flavors = names_of("/v1/flavors")
 complete_networks = names_of("/v1/networks")
 complete_policies = names_of("/v1/policies")
 complete_vms = names_of("/v1/vms")
+complete_accounts = names_of("/v1/accounts")
 complete_operations = names_of("/v1/operations", "id")
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
@@ -77,6 +78,7 @@ NetworkArgument = Annotated[str, typer.Argument(help="The network's name or id."
 PolicyArgument = Annotated[str, typer.Argument(help="The policy's name or id.", autocompletion=complete_policies)]
 VmArgument = Annotated[str, typer.Argument(help="The VM's name or id.", autocompletion=complete_vms)]
 OperationArgument = Annotated[str, typer.Argument(help="The operation's id.", autocompletion=complete_operations)]
+AccountArgument = Annotated[str, typer.Argument(help="The account's name or id.", autocompletion=complete_accounts)]
 RenameOption = Annotated[str | None, typer.Option("--name", help="A new name.")]
 InProjectOption = Annotated[
     str | None,

@@ -15,6 +15,7 @@ from ringfence.cli.options import (
     WaitOption,
     YesOption,
     changes,
+    complete_projects,
     confirm,
     connect,
 )
@@ -28,6 +29,8 @@ app = typer.Typer(no_args_is_help=True, help="Policies: what may pass between VM
 def _selected(key: str) -> Column:
     def cell(item: dict[str, Any]) -> str:
         selector = item.get(key) or {}
+        if selector.get("elsewhere"):
+            return "in a project you do not see"
         words = [f"{part} {selector[part]}" for part in ("zone", "project") if selector.get(part)]
         words += [f"{name}={value}" for name, value in (selector.get("labels") or {}).items()]
         return ", ".join(words)
@@ -80,6 +83,10 @@ def create_policy(
     target: ToOption,
     protocol: Annotated[Protocol, typer.Option("--protocol", help="What may pass.")] = Protocol.ANY,
     port: PortOption = None,
+    project: Annotated[
+        str | None,
+        typer.Option("--project", "-p", help="Whose it is; else the cloud's.", autocompletion=complete_projects),
+    ] = None,
     wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -89,6 +96,7 @@ def create_policy(
     """
     body = {
         "name": name,
+        "project": project,
         "source": parse_selector(source, option="--from"),
         "target": parse_selector(target, option="--to"),
         "protocol": protocol.value,

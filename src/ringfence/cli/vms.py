@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ringfence.cli import custody
+from ringfence.cli import custody, handovers
 from ringfence.cli.console import attach
 from ringfence.cli.options import (
     LIST_LIMIT,
@@ -20,7 +18,6 @@ from ringfence.cli.options import (
     VmArgument,
     WaitOption,
     YesOption,
-    changes,
     complete_flavors,
     complete_hosts,
     complete_images,
@@ -35,28 +32,17 @@ from ringfence.cli.output import Column, Output, field, notice, show_list, show_
 from ringfence.cli.output import state as state_column
 from ringfence.cli.output import zone as zone_column
 from ringfence.cli.progress import finish, in_force
+from ringfence.cli.vm_names import vm_id
 from ringfence.client.connection import Client
-from ringfence.errors import NotFound, Refused
-from ringfence.model.names import UUID_PATTERN
 from ringfence.model.vms import VmState
 
 app = typer.Typer(no_args_is_help=True, help="VMs: create, start, stop, move, delete, console.")
+handovers.add_commands(app)
 
 ToHostOption = Annotated[
     str | None,
     typer.Option("--host", help="This host and no other; else one is chosen.", autocompletion=complete_hosts),
 ]
-
-
-@dataclass(eq=False)
-class AmbiguousName(Refused):
-    """There are VMs named {name} in the projects {projects}.
-
-    Say which with --project, or give the VM's id.
-    """
-
-    name: str
-    projects: list[str]
 
 
 def _addresses(item: dict[str, Any]) -> str:
@@ -133,7 +119,7 @@ def create_vm(
         list[str] | None,
         typer.Option("--network", help="A NIC on it; may be repeated.", autocompletion=complete_networks),
     ] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Its owner; else the project's.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="A member of the project; else its owner.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE; may be repeated.")] = None,
     user_data: Annotated[
         Path | None, typer.Option("--user-data", help="A file for cloud-init.", exists=True, dir_okay=False)
@@ -260,26 +246,6 @@ def label_vm(
     show_one(labels, [field(key, key) for key in sorted(labels)], output)
 
 
-@app.command("update")
-def update_vm(
-    ctx: typer.Context,
-    vm: VmArgument,
-    owner: Annotated[str | None, typer.Option("--owner", help="The new owner.")] = None,
-    project: InProjectOption = None,
-    wait: WaitOption = True,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Give a VM another owner.
-
-    Example: ringfence vm update web-1 --owner grace@example.org
-    """
-    body = changes(owner=owner)
-    with connect(ctx) as client:
-        path = f"/v1/vms/{vm_id(client, vm, project)}"
-        in_force(client, client.change(path, body), wait=wait)
-        _show(client, path.rpartition("/")[2], output)
-
-
 @app.command("console")
 def console_vm(ctx: typer.Context, vm: VmArgument, project: InProjectOption = None) -> None:
     """Attach to a VM's serial console; Ctrl-] leaves it. When input is not a terminal, bytes are piped both ways.
@@ -307,18 +273,6 @@ def show_custody(
     """
     with connect(ctx) as client:
         custody.show(client, custody.known_id(client, vm, project, vm_id), at, output)
-
-
-def vm_id(client: Client, ref: str, project: str | None) -> str:
-    """Find the id of the VM that a name or id means."""
-    if re.fullmatch(UUID_PATTERN, ref):
-        return ref
-    found = list(client.pages("/v1/vms", limit=10, name=ref, project=project))
-    if not found:
-        raise NotFound(kind="VM", ref=ref)
-    if len(found) > 1:
-        raise AmbiguousName(name=ref, projects=sorted(str(vm["project"]) for vm in found))
-    return str(found[0]["id"])
 
 
 def changed_labels(labels: dict[str, str], words: list[str]) -> dict[str, str]:

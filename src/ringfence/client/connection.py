@@ -143,6 +143,10 @@ class Client:
         headers = {"If-Match": read.headers.get("ETag", "*")}
         return self._object(self._send("PATCH", path, body=changes, headers=headers))
 
+    def put(self, path: str, body: Json) -> Json:
+        """Put something in place of what was there; putting it twice is putting it once."""
+        return self._object(self._send("PUT", path, body=body))
+
     def delete(self, path: str) -> Json:
         """Delete; gives the operation where deleting is one, else an empty object."""
         return self._object(self._send("DELETE", path))

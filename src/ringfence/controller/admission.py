@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hmac
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import Scope
 
 from ringfence.controller.problems import TokenMissing, TokenUnknown
 from ringfence.decide.access import Grants
-from ringfence.errors import Invalid, Unreachable
+from ringfence.errors import Invalid, NotFound, Unreachable
 from ringfence.model.accounts import Account, AccountKind, Token
 from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.sessions import SignedIn
@@ -103,6 +103,20 @@ def cookie_in(scope: Scope, name: str) -> str:
                 if found == name:
                     return str(content)
     return ""
+
+
+def renewed(store: Store, access: Access) -> Access | None:
+    """Read anew what who was admitted holds; None if they would not be admitted now."""
+    with store.reading() as session:
+        try:
+            if access.token is not None and tokens.is_ended(tokens.token(session, access.token.id)):
+                return None
+            if access.session is not None and not sessions.is_open(session, access.session.id):
+                return None
+            grants = accounts.grants_of(session, access.grants.account.id, access.grants.scope or frozenset())
+        except NotFound:
+            return None
+    return None if grants.account.disabled else replace(access, grants=grants)
 
 
 def bearer_in(scope: Scope) -> str:

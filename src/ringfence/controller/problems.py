@@ -14,7 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from ringfence.errors import ErrorRecord, Invalid, NotFound, Refused, RingfenceError, Unfinished, Unreachable
+from ringfence.decide.discretion import discreet_error
+from ringfence.errors import (
+    ErrorRecord,
+    Invalid,
+    NotFound,
+    Refused,
+    RingfenceError,
+    Unfinished,
+    Unreachable,
+    from_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -198,8 +208,10 @@ def install(app: Starlette) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-async def _told(_: Request, error: Exception) -> JSONResponse:
+async def _told(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RingfenceError)
+    if getattr(request.state, "hosts_hidden", False):
+        error = from_record(discreet_error(error.record()))
     return problem_response(error)
 
 

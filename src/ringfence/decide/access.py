@@ -150,3 +150,39 @@ def _of(role: Role, scope: RoleScope = RoleScope.PROJECT) -> frozenset[Permissio
     row = ROLES[role]
     # A role that is held where it does not belong permits nothing.
     return row.permissions if row.scope is scope else frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a request is about, as far as access goes.
+
+    Whoever may `read` in one of `read_in` sees it; whoever changes it must be permitted to in all of `change_in`. None
+    stands for the cloud itself.
+    """
+
+    kind: str
+    id: str
+    read: Permission
+    read_in: frozenset[ProjectId | None]
+    change_in: frozenset[ProjectId | None]
+    own: bool = False
+    """It is the asker themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """It is not there, as far as the one who asks is told."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+def judge(grants: Grants, permission: Permission, subject: Subject) -> Allowed | Denied | Unseen:
+    """Tell whether it may be done to the subject, and if not, whether that may be told."""
+    if not subject.own and not any(may(grants, subject.read, project_id) for project_id in subject.read_in):
+        return Unseen()
+    if permission is subject.read:
+        return Allowed()
+    if all(may(grants, permission, project_id) for project_id in subject.change_in):
+        return Allowed()
+    return Denied(permission)

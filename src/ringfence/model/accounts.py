@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ringfence.errors import Refused
 from ringfence.model.access import Permission, Role
-from ringfence.model.names import AccountId, ProjectId, TokenId
+from ringfence.model.names import AccountId, ProjectId, TokenId, VmId
 
 
 class AccountKind(StrEnum):
@@ -75,3 +75,39 @@ class LastOwner(Refused):
     status: ClassVar[int] = 409
     account: str
     project: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A VM offered by its `owner`, or on their behalf, to another, who has not accepted yet."""
+
+    id: str
+    vm_id: VmId
+    vm: str
+    project_id: ProjectId
+    owner: str
+    to_id: AccountId
+    to: str
+    offered_by: str
+    created_at: str
+
+
+@dataclass(eq=False)
+class NotAMember(Refused):
+    """{account} is not a member of the VM's project.
+
+    Make the account a member first: `ringfence project put-member PROJECT ACCOUNT --role ROLE`.
+    """
+
+    account: str
+
+
+@dataclass(eq=False)
+class NotForYou(Refused):
+    """Only {account} can accept this.
+
+    Sign in as that account; a hand-over is withdrawn by whoever may offer it.
+    """
+
+    status: ClassVar[int] = 403
+    account: str

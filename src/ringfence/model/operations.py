@@ -9,7 +9,7 @@ from typing import Any
 
 from ringfence.errors import ErrorRecord
 from ringfence.model.actors import CONTROLLER, Actor
-from ringfence.model.names import OperationId
+from ringfence.model.names import OperationId, ProjectId
 
 
 class OperationKind(StrEnum):
@@ -57,7 +57,7 @@ class OperationStep:
 class Operation:
     """`subject_id` is the record it acts on; `asked` what was asked; `result` what came of it; `error` why not.
 
-    `asked_by` is who asked for it, None if the controller began it by itself.
+    `asked_by` is who asked for it, None if the controller began it by itself; `project_id` whose its subject is.
 
     `version` grows with every change of the operation, so that a watcher can tell what it has seen.
     """
@@ -75,6 +75,7 @@ class Operation:
     error: ErrorRecord | None = None
     version: int = 1
     asked_by: Actor | None = None
+    project_id: ProjectId | None = None
 
     @property
     def actor(self) -> Actor:

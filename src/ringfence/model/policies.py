@@ -27,7 +27,10 @@ class Selector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """An allow rule: `source` may open connections to `target`. Ports are of TCP and UDP, and empty means all."""
+    """An allow rule: `source` may open connections to `target`. Ports are of TCP and UDP, and empty means all.
+
+    `project_id` is whose it is, None: the cloud's. It says who may change it, and nothing of what it selects.
+    """
 
     id: PolicyId
     name: str
@@ -35,4 +38,5 @@ class Policy:
     target: Selector
     protocol: Protocol
     ports: tuple[int, ...] = ()
+    project_id: ProjectId | None = None
     revision: int = 1

@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from ringfence.decide.access import ROLES, Grants
+from ringfence.decide.access import ROLES, Grants, Subject
 from ringfence.errors import Invalid, StillUsed
 from ringfence.model.access import Permission, Role, RoleScope
 from ringfence.model.accounts import Account, AccountKind, LastAdministrator
@@ -130,6 +130,14 @@ def grants_of(session: Session, account_id: str, scope: frozenset[Permission] = 
         projects={ProjectId(row.project_id): Role(row.role) for row in found},
         scope=scope or None,
     )
+
+
+def account_subject(session: Session, grants: Grants, ref: str) -> Subject:
+    """Find the account a request is about; everybody sees their own."""
+    row = rows.find_row(session, table, KIND, ref)
+    of_cloud: frozenset[ProjectId | None] = frozenset({None})
+    own = row.id == grants.account.id
+    return Subject(kind=KIND, id=row.id, read=Permission.ACCOUNT_READ, read_in=of_cloud, change_in=of_cloud, own=own)
 
 
 def check_cloud_roles(roles: Iterable[Role]) -> frozenset[Role]:

@@ -102,6 +102,21 @@ LEDGERED: dict[str, Told] = {
         related="{row}.account_id",
     ),
     "projects": Told(kind="project", shown=_columns("id name owner revision"), project="{row}.id"),
+    "quotas": Told(
+        kind="quota",
+        shown=_columns("project_id vms vcpus memory_mib disk_bytes ports"),
+        unrecorded=_columns("changes"),
+        id="{row}.project_id",
+        name="(SELECT name FROM projects WHERE id = {row}.project_id)",
+        project="{row}.project_id",
+    ),
+    "handovers": Told(
+        kind="hand-over",
+        shown=_columns("id vm_id account_id offered_by created_at"),
+        name=_VMS_NAME,
+        related="{row}.vm_id",
+        project=_VMS_PROJECT,
+    ),
     "flavors": Told(kind="flavor", shown=_columns("id name vcpus memory_mib disk_bytes priority revision")),
     "images": Told(
         kind="image",
@@ -146,18 +161,19 @@ LEDGERED: dict[str, Told] = {
     "policies": Told(
         kind="policy",
         shown=_columns(
-            "id name source_zone_id source_project_id source_labels target_zone_id target_project_id target_labels"
-            " protocol ports revision"
+            "id name project_id source_zone_id source_project_id source_labels target_zone_id target_project_id"
+            " target_labels protocol ports revision"
         ),
+        project="{row}.project_id",
     ),
     "operations": Told(
         kind="operation",
-        shown=_columns("id kind state subject_id subject_name asked created_at ended_at error asked_by"),
+        shown=_columns("id kind state subject_id subject_name project_id asked created_at ended_at error asked_by"),
         # The evidence of a verification is large, and told where it belongs: with the operation.
         unrecorded=_columns("result version"),
         name="{row}.kind || ' ' || {row}.subject_name",
         related="{row}.subject_id",
-        project="(SELECT project_id FROM vms WHERE id = {row}.subject_id)",
+        project="{row}.project_id",
     ),
     "invitations": Told(
         kind="invitation",

@@ -28,6 +28,14 @@ def members(session: Session, project: str) -> tuple[Member, ...]:
     return tuple(_built(of_project, row, Role(row.role)) for row in found)
 
 
+def memberships(session: Session, account_id: str) -> tuple[Member, ...]:
+    """Read an account's memberships in the order of the projects' names."""
+    of_account = rows.find_by_id(session, accounts, "account", account_id)
+    query = select(table.c.role, projects.c.id, projects.c.name).join(projects, projects.c.id == table.c.project_id)
+    found = session.execute(query.where(table.c.account_id == of_account.id).order_by(projects.c.name))
+    return tuple(_built(row, of_account, Role(row.role)) for row in found)
+
+
 def put_member(session: Session, project: str, account: str, role: Role) -> Member:
     """Give the account this role in the project, in place of the one it had."""
     of_project = rows.find_row(session, projects, "project", project)
@@ -70,7 +78,7 @@ def _this(of_project: Row[Any], of_account: Row[Any]) -> Any:
     return (table.c.project_id == of_project.id) & (table.c.account_id == of_account.id)
 
 
-def _built(of_project: Row[Any], of_account: Any, role: Role) -> Member:
+def _built(of_project: Any, of_account: Any, role: Role) -> Member:
     return Member(
         project_id=ProjectId(of_project.id),
         project=of_project.name,

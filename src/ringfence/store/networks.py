@@ -13,10 +13,12 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ringfence.errors import Invalid, NotFound, StoreBusy
+from ringfence.decide.access import Grants
+from ringfence.errors import Invalid, StoreBusy
 from ringfence.model.names import HostId, NetworkId, PortId, ProjectId, VmId, check_name
 from ringfence.model.networks import Network, NetworkFull, Port
 from ringfence.store import projects, rows
+from ringfence.store.access import network_for, seen_networks
 from ringfence.store.engine import changed, fence_changed
 from ringfence.store.ids import new_id
 from ringfence.store.pages import Page
@@ -43,12 +45,16 @@ def add_network(session: Session, *, name: str, cidr: str, project: str | None =
 
 
 def network(session: Session, ref: str) -> Network:
-    """Read a network by id or name."""
-    return _built(rows.find_row(session, table, KIND, ref))
+    """Read a network by id."""
+    return _built(rows.find_by_id(session, table, KIND, ref))
 
 
-def networks(session: Session, *, limit: int = 100, after: str | None = None) -> Page[Network]:
-    return rows.page(session, table, _built, limit=limit, after=after)
+def networks(
+    session: Session, *, limit: int = 100, after: str | None = None, seen_by: Grants | None = None
+) -> Page[Network]:
+    """Read a page of the networks, of those that one sees if it is asked for someone."""
+    where = None if seen_by is None else seen_networks(seen_by)
+    return rows.page(session, table, _built, limit=limit, after=after, where=where)
 
 
 def all_networks(session: Session) -> tuple[Network, ...]:
@@ -60,7 +66,7 @@ def change_network(
     session: Session, ref: str, *, revision: int | None = None, name: str | None = None, mtu: int | None = None
 ) -> Network:
     """Change what is given; a network keeps its range and project."""
-    row = rows.find_row(session, table, KIND, ref)
+    row = rows.find_by_id(session, table, KIND, ref)
     wanted = {
         "name": None if name is None else check_name(name),
         "mtu": None if mtu is None else _checked_mtu(mtu),
@@ -72,7 +78,7 @@ def change_network(
 
 def remove_network(session: Session, ref: str, *, revision: int | None = None) -> None:
     """Remove a network that no VM is on."""
-    row = rows.find_row(session, table, KIND, ref)
+    row = rows.find_by_id(session, table, KIND, ref)
     rows.check_revision(KIND, row, revision)
     on_it = select(vms.c.name).join(ports, ports.c.vm_id == vms.c.id).where(ports.c.network_id == row.id)
     rows.remove_row(session, table, KIND, row, {"VM": on_it.distinct()})
@@ -84,10 +90,7 @@ def add_ports(session: Session, vm_id: VmId, project_id: ProjectId, refs: Sequen
 
     A network of another project is `NotFound`: whose networks there are is not told.
     """
-    found = [(position, rows.find_row(session, table, KIND, ref)) for position, ref in enumerate(refs)]
-    for position, row in found:
-        if row.project_id not in (None, project_id):
-            raise NotFound(kind=KIND, ref=refs[position])
+    found = [(position, network_for(session, project_id, ref)) for position, ref in enumerate(refs)]
     # ORDER: by id, so that two VMs on the same networks lock them in one order.
     for position, row in sorted(found, key=lambda pair: str(pair[1].id)):
         # On PostgreSQL, racers for an address wait here; the unique constraint holds whoever goes round it.

@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import Session
 
+from ringfence.decide.access import Grants
 from ringfence.errors import ErrorRecord, NotFound
 from ringfence.model.actors import Actor, ActorKind
-from ringfence.model.names import OperationId
+from ringfence.model.names import OperationId, ProjectId
 from ringfence.model.operations import Operation, OperationKind, OperationState, OperationStep, StepState
 from ringfence.store import rows
+from ringfence.store.access import seen_operations
 from ringfence.store.acting import current_actor
 from ringfence.store.engine import changed
 from ringfence.store.ids import new_id, now
@@ -27,15 +29,25 @@ _ENDED = [str(state) for state in OperationState if state.ended]
 
 
 def add_operation(
-    session: Session, *, kind: OperationKind, subject_id: str, subject_name: str, asked: Mapping[str, Any] | None = None
+    session: Session,
+    *,
+    kind: OperationKind,
+    subject_id: str,
+    subject_name: str,
+    asked: Mapping[str, Any] | None = None,
+    project_id: str | None = None,
 ) -> Operation:
-    """Add a pending operation; in the transaction that makes what it is to act on."""
+    """Add a pending operation; in the transaction that makes what it is to act on.
+
+    `project_id` is the subject's: who sees that project sees the operation.
+    """
     values = {
         "id": new_id(),
         "kind": str(kind),
         "state": str(OperationState.PENDING),
         "subject_id": subject_id,
         "subject_name": subject_name,
+        "project_id": project_id,
         "asked": dict(asked or {}),
         "created_at": now(),
         "result": {},
@@ -60,8 +72,12 @@ def operations(
     subject_id: str | None = None,
     kind: OperationKind | None = None,
     newest_first: bool = True,
+    seen_by: Grants | None = None,
 ) -> Page[Operation]:
+    """Read a page of the operations that match what is given, of those that one sees if it is asked for someone."""
     query = select(table)
+    if seen_by is not None:
+        query = query.where(seen_operations(seen_by))
     if state is not None:
         query = query.where(table.c.state == str(state))
     if subject_id is not None:
@@ -150,6 +166,7 @@ def _built(session: Session, found: Collection[Row[Any]]) -> list[Operation]:
             result=row.result,
             error=None if row.error is None else ErrorRecord(**row.error),
             version=row.version,
+            project_id=None if row.project_id is None else ProjectId(row.project_id),
             asked_by=None if row.asked_by is None else _built_actor(row.asked_by),
         )
         for row in found

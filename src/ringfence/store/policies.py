@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from ringfence.decide.access import Grants
 from ringfence.errors import Invalid
 from ringfence.model.names import PolicyId, ProjectId, ZoneId, check_labels, check_name
 from ringfence.model.policies import Policy, Protocol, Selector
 from ringfence.store import rows
+from ringfence.store.access import seen_policies
 from ringfence.store.engine import changed, fence_changed
 from ringfence.store.ids import new_id
 from ringfence.store.pages import Page
@@ -28,11 +30,13 @@ def add_policy(
     target: Selector,
     protocol: Protocol,
     ports: Iterable[int] = (),
+    project_id: ProjectId | None = None,
 ) -> Policy:
     """Add a policy; an id in a selector that nothing has is refused as `ReferenceLost`."""
     values = {
         "id": new_id(),
         "name": check_name(name),
+        "project_id": project_id,
         **_selector_columns("source", source),
         **_selector_columns("target", target),
         "protocol": str(protocol),
@@ -44,12 +48,16 @@ def add_policy(
 
 
 def policy(session: Session, ref: str) -> Policy:
-    """Read a policy by id or name."""
-    return _built(rows.find_row(session, table, KIND, ref))
+    """Read a policy by id."""
+    return _built(rows.find_by_id(session, table, KIND, ref))
 
 
-def policies(session: Session, *, limit: int = 100, after: str | None = None) -> Page[Policy]:
-    return rows.page(session, table, _built, limit=limit, after=after)
+def policies(
+    session: Session, *, limit: int = 100, after: str | None = None, seen_by: Grants | None = None
+) -> Page[Policy]:
+    """Read a page of the policies, of those that one sees if it is asked for someone."""
+    where = None if seen_by is None else seen_policies(seen_by)
+    return rows.page(session, table, _built, limit=limit, after=after, where=where)
 
 
 def all_policies(session: Session) -> tuple[Policy, ...]:
@@ -69,7 +77,7 @@ def change_policy(
     ports: Iterable[int] | None = None,
 ) -> Policy:
     """Change what is given; a selector is given whole."""
-    row = rows.find_row(session, table, KIND, ref)
+    row = rows.find_by_id(session, table, KIND, ref)
     rows.check_revision(KIND, row, revision)
     wanted: dict[str, Any] = {}
     if name is not None:
@@ -91,7 +99,7 @@ def change_policy(
 
 def remove_policy(session: Session, ref: str, *, revision: int | None = None) -> None:
     """Remove a policy: what only it allowed is denied from now on."""
-    row = rows.find_row(session, table, KIND, ref)
+    row = rows.find_by_id(session, table, KIND, ref)
     rows.check_revision(KIND, row, revision)
     rows.remove_row(session, table, KIND, row, {})
     _note(session, row.id)
@@ -130,6 +138,7 @@ def _built(row: Row[Any]) -> Policy:
         target=_selector(row.target_zone_id, row.target_project_id, row.target_labels),
         protocol=Protocol(row.protocol),
         ports=tuple(row.ports),
+        project_id=None if row.project_id is None else ProjectId(row.project_id),
         revision=row.revision,
     )
 

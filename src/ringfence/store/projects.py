@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
+from ringfence.decide.access import Grants
 from ringfence.model.access import Role
 from ringfence.model.names import ProjectId, check_name
 from ringfence.model.projects import Project
 from ringfence.store import accounts, members, rows
+from ringfence.store.access import seen_projects
 from ringfence.store.engine import changed
 from ringfence.store.ids import new_id
 from ringfence.store.pages import Page
@@ -38,8 +40,12 @@ def project(session: Session, ref: str) -> Project:
     return _built(rows.find_row(session, table, KIND, ref))
 
 
-def projects(session: Session, *, limit: int = 100, after: str | None = None) -> Page[Project]:
-    return rows.page(session, table, _built, limit=limit, after=after)
+def projects(
+    session: Session, *, limit: int = 100, after: str | None = None, seen_by: Grants | None = None
+) -> Page[Project]:
+    """Read a page of the projects, of those that one sees if it is asked for someone."""
+    where = None if seen_by is None else seen_projects(seen_by)
+    return rows.page(session, table, _built, limit=limit, after=after, where=where)
 
 
 def change_project(
@@ -62,7 +68,9 @@ def remove_project(session: Session, ref: str, *, revision: int | None = None) -
     """Remove a project that nothing uses."""
     row = rows.find_row(session, table, KIND, ref)
     rows.check_revision(KIND, row, revision)
-    of_policy = or_(policies.c.source_project_id == row.id, policies.c.target_project_id == row.id)
+    of_policy = or_(
+        policies.c.project_id == row.id, policies.c.source_project_id == row.id, policies.c.target_project_id == row.id
+    )
     used_by = {
         "VM": select(vms.c.name).where(vms.c.project_id == row.id),
         "network": select(networks.c.name).where(networks.c.project_id == row.id),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from ringfence.model.ledger import ReasonMissing
 from ringfence.model.names import UUID_PATTERN
 from ringfence.store.acting import current_actor
 from ringfence.store.pages import Page, page_of_rows
-from ringfence.store.translation import foreign_key_broken, in_our_words, unique_broken
+from ringfence.store.translation import foreign_key_broken, in_our_words, rule_broken, unique_broken
 
 T = TypeVar("T")
 REASONED = frozenset({"host", "project", "zone"})
@@ -47,9 +47,18 @@ def find_by_id(session: Session, table: Table, kind: str, ref: str) -> Row[Any]:
     return row
 
 
-def page(session: Session, table: Table, build: Callable[[Row[Any]], T], *, limit: int, after: str | None) -> Page[T]:
-    """Read a page of the table in the order of its ids."""
-    rows, following = page_of_rows(session, select(table), table.c.id, limit=limit, after=after)
+def page(
+    session: Session,
+    table: Table,
+    build: Callable[[Row[Any]], T],
+    *,
+    limit: int,
+    after: str | None,
+    where: ColumnElement[bool] | None = None,
+) -> Page[T]:
+    """Read a page of the table, or of those rows `where` something holds, in the order of its ids."""
+    query = select(table) if where is None else select(table).where(where)
+    rows, following = page_of_rows(session, query, table.c.id, limit=limit, after=after)
     return Page(items=tuple(build(row) for row in rows), next=following)
 
 
@@ -137,4 +146,5 @@ def remove_row(session: Session, table: Table, kind: str, row: Row[Any], used_by
 def _name_taken_or(error: IntegrityError, kind: str, values: Mapping[str, Any]) -> Exception:
     if (unique_broken(error) or "").endswith("_name") and "name" in values:
         return NameTaken(kind=kind, name=str(values["name"]))
-    return in_our_words(error)
+    # What a trigger refused is for the noun whose rule it is.
+    return error if rule_broken(error) else in_our_words(error)

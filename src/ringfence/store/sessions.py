@@ -46,6 +46,11 @@ def session_of(session: Session, secret: str) -> SignedIn | None:
     return None if row is None else _built(row)
 
 
+def is_open(session: Session, session_id: str) -> bool:
+    """Tell whether the session has not ended."""
+    return session.execute(select(table.c.id).where(table.c.id == session_id, _lasting())).one_or_none() is not None
+
+
 def is_use_noted(found: SignedIn) -> bool:
     """Tell whether the session's last use is written down as nearly now."""
     return found.used_at > at(seconds_from_now=-USE_NOTED_SECONDS)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from ringfence.store.columns import id_column, metadata, name_column, owned_column, refers_column, revision_column
@@ -51,6 +52,14 @@ __all__ = [
     "setup_links",
     "sign_in_failures",
 ]
+
+
+def _named_within_project() -> tuple[UniqueConstraint, Index]:
+    # Nulls differ from one another: what is of no project has names of its own by an index of its own.
+    of_cloud = text("project_id IS NULL")
+    alone = Index(None, "name", unique=True, sqlite_where=of_cloud, postgresql_where=of_cloud)
+    return UniqueConstraint("project_id", "name"), alone
+
 
 counters = Table(
     "counters",
@@ -117,6 +126,20 @@ project_members = Table(
     Column("role", String(31), nullable=False),
 )
 
+# What a project may have at most; null: as much as there is. No row: no bounds.
+quotas = Table(
+    "quotas",
+    metadata,
+    owned_column("project_id", "projects", primary_key=True),
+    Column("vms", Integer, nullable=True),
+    Column("vcpus", Integer, nullable=True),
+    Column("memory_mib", BigInteger, nullable=True),
+    Column("disk_bytes", BigInteger, nullable=True),
+    Column("ports", Integer, nullable=True),
+    # Written by everything that counts: two that race for what is left wait for each other at this row.
+    Column("changes", BigInteger, nullable=False, server_default="0"),
+)
+
 flavors = Table(
     "flavors",
     metadata,
@@ -148,11 +171,12 @@ networks = Table(
     "networks",
     metadata,
     id_column(),
-    name_column(),
+    Column("name", String(63), nullable=False),
     Column("cidr", String(18), nullable=False),
     refers_column("project_id", "projects", nullable=True),
     Column("mtu", Integer, nullable=False),
     revision_column(),
+    *_named_within_project(),
 )
 
 hosts = Table(
@@ -225,6 +249,17 @@ ports = Table(
     UniqueConstraint("network_id", "address"),
 )
 
+# A VM that is offered to another owner. It changes hands when they accept, and until then nothing does.
+handovers = Table(
+    "handovers",
+    metadata,
+    id_column(),
+    Column("vm_id", String(36), ForeignKey("vms.id", ondelete="CASCADE"), nullable=False, unique=True),
+    owned_column("account_id", "accounts"),
+    Column("offered_by", String(120), nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
 claims = Table(
     "claims",
     metadata,
@@ -242,7 +277,9 @@ policies = Table(
     "policies",
     metadata,
     id_column(),
-    name_column(),
+    Column("name", String(63), nullable=False),
+    # Whose it is, which says who may change it and nothing of what it selects; null: the cloud's.
+    refers_column("project_id", "projects", nullable=True),
     refers_column("source_zone_id", "zones", nullable=True),
     refers_column("source_project_id", "projects", nullable=True),
     Column("source_labels", JSON, nullable=False),
@@ -252,6 +289,7 @@ policies = Table(
     Column("protocol", String(15), nullable=False),
     Column("ports", JSON, nullable=False),
     revision_column(),
+    *_named_within_project(),
 )
 
 operations = Table(
@@ -271,6 +309,8 @@ operations = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     # Who asked for it; null for what the controller began by itself.
     Column("asked_by", JSON(none_as_null=True), nullable=True),
+    # Its subject's. No reference: the operation is there when the project no longer is.
+    Column("project_id", String(36), nullable=True, index=True),
 )
 
 operation_steps = Table(

@@ -75,6 +75,11 @@ def token_of(session: Session, secret: str) -> Token | None:
     return None if row is None else _built(row)
 
 
+def is_ended(found: Token) -> bool:
+    """Tell whether the token expired."""
+    return found.expires_at is not None and found.expires_at <= now()
+
+
 def is_use_noted(found: Token) -> bool:
     """Tell whether the token's last use is written down as nearly now."""
     return found.last_used_at is not None and found.last_used_at > at(seconds_from_now=-USE_NOTED_SECONDS)

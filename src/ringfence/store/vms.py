@@ -10,17 +10,21 @@ from typing import Any
 from sqlalchemy import Row, Table, delete, select, update
 from sqlalchemy.orm import Session
 
+from ringfence.decide.access import Grants
 from ringfence.decide.lifecycle import check_may_begin
 from ringfence.errors import Invalid, WrongState
+from ringfence.model.accounts import NotAMember
 from ringfence.model.images import Image, ImageFormat, ImageState
 from ringfence.model.names import FlavorId, HostId, ImageId, ProjectId, VmId, ZoneId, check_labels, check_name
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.model.vms import Nic, Vm, VmSpec, VmState
-from ringfence.store import accounts, images, operations, rows
+from ringfence.store import accounts, images, members, operations, rows
+from ringfence.store.access import seen_vms
 from ringfence.store.engine import changed, fence_changed
 from ringfence.store.ids import new_id
 from ringfence.store.networks import add_ports, ports_of
 from ringfence.store.pages import Page, page_of_rows
+from ringfence.store.quotas import within_quota
 from ringfence.store.tables import claims, flavors, hosts, ports, projects, zones
 from ringfence.store.tables import images as image_table
 from ringfence.store.tables import networks as network_table
@@ -61,8 +65,8 @@ def add_vm(
 ) -> tuple[Vm, Operation]:
     """Add a VM in state creating, its ports, and the operation that is to create it: all or nothing.
 
-    `owner` is an account; empty: the project's. `host`: the one host asked for, which the operation's `asked` tells as
-    `host_id`.
+    `owner` is a member of the project; empty: the project's. `host`: the one host asked for, which the operation's
+    `asked` tells as `host_id`.
     """
     in_project = rows.find_row(session, projects, "project", project)
     in_zone = rows.find_row(session, zones, "zone", zone)
@@ -76,7 +80,7 @@ def add_vm(
         "name": check_name(name),
         "project_id": in_project.id,
         "zone_id": in_zone.id,
-        "owner": accounts.account(session, owner or in_project.owner).name,
+        "owner": _owner_in(session, in_project, owner),
         "flavor_id": of_flavor.id,
         "image_id": of_image.id,
         "vcpus": of_flavor.vcpus,
@@ -86,14 +90,17 @@ def add_vm(
         "labels": check_labels(dict(labels or {})),
         "user_data": user_data,
     }
-    rows.insert_row(session, table, KIND, values)
-    add_ports(session, vm_id, ProjectId(in_project.id), networks)
+    with within_quota(session, in_project.id, _asked_of_quota(of_flavor)):
+        rows.insert_row(session, table, KIND, values)
+    with within_quota(session, in_project.id, {"ports": len(networks)}):
+        add_ports(session, vm_id, ProjectId(in_project.id), networks)
     operation = operations.add_operation(
         session,
         kind=OperationKind.CREATE_VM,
         subject_id=vm_id,
         subject_name=name,
         asked={"vm_id": vm_id, "host_id": None if on_host is None else on_host.id},
+        project_id=in_project.id,
     )
     fence_changed(session)
     changed(session, CHANGE, vm_id)
@@ -116,12 +123,15 @@ def vms(
     zone: str | None = None,
     host: str | None = None,
     state: VmState | None = None,
+    seen_by: Grants | None = None,
 ) -> Page[Vm]:
     """Read a page of the VMs that match all that is given; an unknown project, zone or host is `NotFound`.
 
-    `search` is a part of the name.
+    Of those that one sees, if it is asked for someone. `search` is a part of the name.
     """
     query = select(table)
+    if seen_by is not None:
+        query = query.where(seen_vms(seen_by))
     if name is not None:
         query = query.where(table.c.name == name)
     if search is not None:
@@ -181,7 +191,9 @@ def begin_vm_operation(
         raise WrongState(kind=KIND, name=row.name, state="changing", verb=kind, needs=row.state)
     changed(session, CHANGE, row.id)
     told = {"vm_id": row.id, **(asked or {})}
-    return operations.add_operation(session, kind=kind, subject_id=row.id, subject_name=row.name, asked=told)
+    return operations.add_operation(
+        session, kind=kind, subject_id=row.id, subject_name=row.name, asked=told, project_id=row.project_id
+    )
 
 
 def vm_became(session: Session, vm_id: str, state: VmState) -> None:
@@ -289,6 +301,20 @@ def vm_names(session: Session, vms: Collection[Vm]) -> VmNames:
         hosts=_names(session, hosts, {vm.host_id for vm in vms if vm.host_id is not None}),
         networks=_names(session, network_table, {port.network_id for vm in vms for port in vm.ports}),
     )
+
+
+def _owner_in(session: Session, in_project: Row[Any], owner: str) -> str:
+    if not owner:
+        return str(in_project.owner)
+    found = accounts.account(session, owner)
+    if members.role_in(session, in_project.id, found.id) is None:
+        raise NotAMember(account=found.name)
+    return found.name
+
+
+def _asked_of_quota(of_flavor: Row[Any]) -> dict[str, int]:
+    sizes = {name: int(getattr(of_flavor, name)) for name in ("vcpus", "memory_mib", "disk_bytes")}
+    return {"vms": 1, **sizes}
 
 
 def _names(session: Session, of_table: Table, ids: Collection[str]) -> dict[str, str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -19,14 +20,17 @@ from ringfence.controller import problems
 from ringfence.controller.admission import access_of
 from ringfence.controller.api import (
     about,
+    accounts,
     consoles,
     custody,
     events,
     fence,
     flavors,
+    handovers,
     hosts,
     images,
     ledger,
+    members,
     networks,
     operations,
     overview,
@@ -36,30 +40,55 @@ from ringfence.controller.api import (
     policies,
     projects,
     provider,
+    roles,
     sessions,
     setup,
+    tokens,
     verifications,
     vms,
     zones,
 )
+from ringfence.controller.api.routes import ROUTES, check_routes
+from ringfence.controller.enforcement import Of, enforcing
 from ringfence.controller.gate import Gate
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import Problem
 from ringfence.controller.signing_in import SignIns
 from ringfence.controller.web import web_app
+from ringfence.decide.access import may
+from ringfence.model.access import Permission
 from ringfence.model.actors import Actor
 
-_FOR_NOBODY = {
-    ("GET", about.PATH),
-    ("GET", "/v1/session/key"),
-    ("POST", "/v1/session"),
-    ("GET", "/v1/setup"),
-    ("POST", "/v1/setup"),
-    ("GET", "/v1/session/oidc"),
-    ("GET", "/v1/session/oidc/callback"),
-    ("POST", "/v1/session/passkey"),
-    ("POST", "/v1/session/passkey/options"),
-}
+NOUNS = (
+    about,
+    overview,
+    events,
+    fence,
+    placements,
+    custody,
+    ledger,
+    sessions,
+    setup,
+    own_account,
+    passkeys,
+    provider,
+    roles,
+    accounts,
+    tokens,
+    zones,
+    projects,
+    members,
+    hosts,
+    images,
+    flavors,
+    networks,
+    policies,
+    vms,
+    handovers,
+    consoles,
+    operations,
+    verifications,
+)
 _UPLOAD = re.compile(r"/v1/images/[^/]+/file")
 _DESCRIPTION = """
 A private cloud for KVM hosts that keeps its tenants apart and can prove it.
@@ -79,11 +108,14 @@ def api_app(parts: Parts) -> FastAPI:
     app.state.sign_ins = SignIns(parts)
 
     async def admit(scope: Scope) -> Actor | None:
-        open_to_all = (scope.get("method"), scope["path"]) in _FOR_NOBODY
-        if open_to_all or not scope["path"].startswith("/v1"):
+        if not scope["path"].startswith("/v1"):
+            return None
+        if any(route.matches(scope)[0] is Match.FULL for route in app.state.for_nobody):
+            # Not even looked at: a token or a session that ended must keep nobody from signing in.
             return None
         access = await anyio.to_thread.run_sync(access_of, parts.store, scope)
         scope["state"]["access"] = access
+        scope["state"]["hosts_hidden"] = not may(access.grants, Permission.HOST_READ)
         return access.actor
 
     app.add_middleware(Gate, admit=admit, streams=_is_upload, deny=parts.ledger.denials.deny)
@@ -103,15 +135,18 @@ def routes(*, simulated: bool = False) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(enforcing(ROUTES))],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     problems.install(app)
-    nouns = (zones, projects, hosts, images, flavors, networks, policies, vms, operations, verifications, consoles)
-    views = (about, events, fence, overview, placements)
-    for noun in (*views, *nouns, custody, ledger, sessions, own_account, passkeys, provider, setup):
-        app.include_router(noun.router)
-    app.include_router(setup.accounts_router)
-    _add_docs(app)
+    pages = APIRouter()
+    _add_docs(app, pages)
+    routers = [pages, setup.accounts_router, *(noun.router for noun in NOUNS)]
+    for router in routers:
+        app.include_router(router)
+    every = [route for router in routers for route in router.routes]
+    check_routes(every)
+    app.state.for_nobody = [route for route in every if ROUTES[route.name].of is Of.NOBODY]
     app.router.default = web_app
     return app
 
@@ -124,14 +159,14 @@ def _is_upload(scope: Scope) -> bool:
     return scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]) is not None
 
 
-def _add_docs(app: FastAPI) -> None:
+def _add_docs(app: FastAPI, pages: APIRouter) -> None:
     """Serve the description, readable offline: no page of ours asks anything of a third party."""
     package = importlib.util.find_spec("fastapi_offline")
     assert package is not None, "fastapi-offline carries the pages' scripts"
     assert package.origin is not None
     app.mount("/docs/assets", StaticFiles(directory=Path(package.origin).parent / "static"), name="docs-assets")
 
-    @app.get("/docs", include_in_schema=False)
+    @pages.get("/docs", include_in_schema=False)
     def docs(_: Request) -> Response:
         page = get_swagger_ui_html(
             openapi_url="/openapi.json",
@@ -162,6 +197,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
     for methods in described["paths"].values():
         for operation in methods.values():
             operation["responses"].pop("422", None)
+            if ROUTES[operation["operationId"]].of is Of.NOBODY:
+                operation["security"] = []
             operation["responses"]["4XX"] = {"description": "Refused: nothing was changed.", "content": content}
             operation["responses"]["5XX"] = {"description": "Unreachable, or unfinished.", "content": content}
     return described

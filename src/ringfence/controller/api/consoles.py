@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import anyio
@@ -10,8 +11,11 @@ import anyio.to_thread
 from fastapi import APIRouter, WebSocket
 
 from ringfence.controller import consoles
+from ringfence.controller.admission import Access, renewed
+from ringfence.controller.enforcement import Need, Of, access_in, check_subject
 from ringfence.controller.parts import Parts
-from ringfence.errors import WrongState
+from ringfence.errors import NotFound, WrongState
+from ringfence.model.access import NotPermitted, Permission
 from ringfence.model.hosts import HostUnreachable
 from ringfence.model.names import HostId, VmId
 from ringfence.model.vms import Vm, VmState
@@ -22,6 +26,8 @@ router = APIRouter()
 
 PATIENCE_SECONDS = 30.0
 """A host that is silent is given up sooner; one that is alive may be slow. Clients wait longer than this."""
+PERMITTED_SECONDS = 2.0
+"""How often an open console looks whether it still may be."""
 SUBPROTOCOL = "ringfence.console"
 
 
@@ -29,7 +35,8 @@ SUBPROTOCOL = "ringfence.console"
 async def open_console(socket: WebSocket, vm_id: str) -> None:
     """Attach to a VM's serial console.
 
-    The handshake succeeds once the host has come; until then every failure is an ordinary problem document.
+    The handshake succeeds once the host has come; until then every failure is an ordinary problem document. It ends
+    within seconds when who opened it may no longer do so.
     """
     parts: Parts = socket.app.state.parts
     vm, host_name = await anyio.to_thread.run_sync(_running, parts, vm_id)
@@ -48,10 +55,12 @@ async def open_console(socket: WebSocket, vm_id: str) -> None:
             offered = SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", []) else None
             # ORDER: told in the ledger, then shown.
             opened = await anyio.to_thread.run_sync(parts.ledger.console_opened, vm)
+            watching = asyncio.create_task(_end_when_forbidden(parts, access_in(socket), vm.id, session.ended))
             try:
                 await socket.accept(subprotocol=offered)
                 await consoles.join(socket, session.came.result(), session.ended)
             finally:
+                watching.cancel()
                 # Also when this task is cancelled: who looked is told to the end.
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(parts.ledger.console_closed, opened)
@@ -59,6 +68,24 @@ async def open_console(socket: WebSocket, vm_id: str) -> None:
             session.ended.set()
             # Its outcome is known by whether the host came; a thread that still waits ends by its own patience.
             asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+
+async def _end_when_forbidden(parts: Parts, access: Access, vm_id: VmId, ended: asyncio.Event) -> None:
+    while not ended.is_set() and await anyio.to_thread.run_sync(_is_permitted, parts, access, vm_id):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), PERMITTED_SECONDS)
+    ended.set()
+
+
+def _is_permitted(parts: Parts, access: Access, vm_id: VmId) -> bool:
+    still = renewed(parts.store, access)
+    if still is None:
+        return False
+    try:
+        check_subject(parts, still.grants, Need(Permission.VM_CONSOLE, Of.VM), vm_id)
+    except (NotFound, NotPermitted):
+        return False
+    return True
 
 
 def _running(parts: Parts, vm_id: str) -> tuple[Vm, str]:

@@ -10,10 +10,14 @@ from pydantic import Field
 from ringfence.controller.api.policies import PolicyAsked, imagined
 from ringfence.controller.api.requests import WithParts, told
 from ringfence.controller.api.shapes import Asked, Ref, Told
+from ringfence.controller.enforcement import WithAccess
+from ringfence.decide.access import Grants
 from ringfence.decide.reach import ALL_PORTS, Opening, Party, Turn, diff_ways, parties_of, ways
 from ringfence.errors import Invalid
+from ringfence.model.names import PolicyId
 from ringfence.model.policies import Policy, Protocol
 from ringfence.store import policies, vms
+from ringfence.store.access import policy_subject
 from ringfence.store.engine import Session
 
 router = APIRouter(prefix="/v1/fence", tags=["fence"])
@@ -110,11 +114,11 @@ def get_fence(parts: WithParts) -> Response:
 
 
 @router.post("/dry-run", response_model=FenceChangeTold)
-def try_fence_change(parts: WithParts, body: FenceChangeAsked) -> Response:
+def try_fence_change(parts: WithParts, body: FenceChangeAsked, access: WithAccess) -> Response:
     """Tell which pairs a change of one policy would open and close. Nothing is changed."""
     with parts.store.reading() as session:
         before = policies.all_policies(session)
-        after = _changed(session, before, body)
+        after = _changed(session, access.grants, before, body)
         parties = parties_of(vms.all_vms(session), (*before, *after))
         shown = _parties(session, parties)
     found = diff_ways(parties, ways(parties, before), ways(parties, after))
@@ -140,12 +144,12 @@ def try_fence_change(parts: WithParts, body: FenceChangeAsked) -> Response:
     )
 
 
-def _changed(session: Session, before: Sequence[Policy], asked: FenceChangeAsked) -> tuple[Policy, ...]:
+def _changed(session: Session, grants: Grants, before: Sequence[Policy], asked: FenceChangeAsked) -> tuple[Policy, ...]:
     if asked.policy is None and asked.becomes is None:
         raise Invalid(field="policy", why="name a policy, or say what one is to become")
-    replaced = policies.policy(session, asked.policy).id if asked.policy is not None else None
+    replaced = PolicyId(policy_subject(session, grants, asked.policy).id) if asked.policy is not None else None
     rest = tuple(policy for policy in before if policy.id != replaced)
-    return rest if asked.becomes is None else (*rest, imagined(session, asked.becomes, replaced))
+    return rest if asked.becomes is None else (*rest, imagined(session, grants, asked.becomes, replaced))
 
 
 def _parties(session: Session, parties: Sequence[Party]) -> list[PartyTold]:

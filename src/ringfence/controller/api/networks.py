@@ -20,9 +20,12 @@ from ringfence.controller.api.requests import (
     create,
     cursor_for,
     etag,
+    project_asked,
     told,
 )
 from ringfence.controller.api.shapes import Asked, Name, Ordered, PageOf, Ref, Told
+from ringfence.controller.enforcement import WithAccess
+from ringfence.model.access import Permission
 from ringfence.model.names import OperationId
 from ringfence.model.networks import Network
 from ringfence.store import networks, projects
@@ -74,22 +77,27 @@ def shown(session: Session, network: Network, operation: OperationId | None = No
 
 
 @router.get("", response_model=PageOf[NetworkTold])
-def list_networks(parts: WithParts, paging: WithPaging) -> Response:
-    """List the networks."""
+def list_networks(parts: WithParts, paging: WithPaging, access: WithAccess) -> Response:
+    """List the networks one sees: those of one's projects, and those of none."""
     with parts.store.reading() as session:
-        page = networks.networks(session, limit=paging.limit, after=paging.after)
+        page = networks.networks(session, limit=paging.limit, after=paging.after, seen_by=access.grants)
         items = [shown(session, network) for network in page.items]
     return told(PageOf[NetworkTold](items=items, next=cursor_for(page.next)))
 
 
 @router.post("", status_code=201, response_model=NetworkTold)
 def create_network(
-    parts: WithParts, request: Request, body: NetworkAsked, idempotency_key: IdempotencyKey = None
+    parts: WithParts,
+    request: Request,
+    body: NetworkAsked,
+    access: WithAccess,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Create a network."""
+    """Create a network. Its name is its project's own: another project may have one of the same name."""
 
     def do(session: Session) -> Done:
-        added = networks.add_network(session, name=body.name, cidr=body.cidr, project=body.project, mtu=body.mtu)
+        project_id = project_asked(session, access.grants, body.project, Permission.NETWORK_MANAGE)
+        added = networks.add_network(session, name=body.name, cidr=body.cidr, project=project_id, mtu=body.mtu)
         return _done(session, added, status=201)
 
     return create(parts, request, idempotency_key, body, do)
@@ -121,7 +129,9 @@ def delete_network(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> 
     def do(session: Session) -> Done:
         network = networks.network(session, ref)
         networks.remove_network(session, ref, revision=revision)
-        operation = apply_fence(session, subject_id=network.id, subject_name=network.name)
+        operation = apply_fence(
+            session, subject_id=network.id, subject_name=network.name, project_id=network.project_id
+        )
         headers = {"Location": f"/v1/operations/{operation}"}
         return Done(status=202, body=Ordered(operation=operation), headers=headers, operation_id=operation)
 
@@ -129,6 +139,6 @@ def delete_network(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> 
 
 
 def _done(session: Session, network: Network, *, status: int) -> Done:
-    operation = apply_fence(session, subject_id=network.id, subject_name=network.name)
+    operation = apply_fence(session, subject_id=network.id, subject_name=network.name, project_id=network.project_id)
     headers = {**etag(network.revision), "Location": f"/v1/networks/{network.id}"}
     return Done(status=status, body=shown(session, network, operation), headers=headers, operation_id=operation)

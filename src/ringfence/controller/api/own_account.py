@@ -5,10 +5,11 @@ from __future__ import annotations
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
-from ringfence.controller.api.requests import WithPaging, WithParts, access_in, cursor_for, told
+from ringfence.controller.api.requests import WithPaging, WithParts, cursor_for, told
 from ringfence.controller.api.sealed import Sealed, SealedToKey, octets
 from ringfence.controller.api.sessions import sign_ins_of
 from ringfence.controller.api.shapes import PageOf, Told
+from ringfence.controller.enforcement import access_in
 from ringfence.model.sessions import SignedIn
 from ringfence.model.signins import SessionNeeded
 from ringfence.store import passwords, sessions

@@ -8,9 +8,10 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
-from ringfence.controller.api.requests import WithParts, access_in, told
+from ringfence.controller.api.requests import WithParts, told
 from ringfence.controller.api.sessions import SessionTold, begun_response, sign_ins_of
 from ringfence.controller.api.shapes import Asked, PageOf, Told
+from ringfence.controller.enforcement import access_in
 from ringfence.controller.passkey_sign_in import party_of, prove_by_passkey
 from ringfence.controller.passkeys import PasskeyRefused
 from ringfence.model.accounts import Account

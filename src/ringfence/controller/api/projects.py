@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import StringConstraints
+from pydantic import Field
 
 from ringfence.controller.api.requests import (
     Done,
@@ -21,25 +22,53 @@ from ringfence.controller.api.requests import (
     etag,
     told,
 )
-from ringfence.controller.api.shapes import Asked, Name, PageOf, Told
-from ringfence.model.projects import Project
-from ringfence.store import projects
+from ringfence.controller.api.shapes import AccountName, Asked, Name, PageOf, Told
+from ringfence.controller.enforcement import WithAccess
+from ringfence.model.projects import Project, Quota
+from ringfence.store import projects, quotas
 from ringfence.store.engine import Session
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"])
 
-Owner = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""A person's name or address."""
+Bound = Annotated[int, Field(ge=0, le=1 << 60)] | None
+
+
+class QuotaAsked(Asked):
+    """What a project may have at most; null: no bound."""
+
+    vms: Bound = None
+    vcpus: Bound = None
+    memory_mib: Bound = None
+    disk_bytes: Bound = None
+    ports: Bound = None
+
+
+class QuotaTold(Told):
+    vms: int | None
+    vcpus: int | None
+    memory_mib: int | None
+    disk_bytes: int | None
+    ports: int | None
+
+
+class UsageTold(Told):
+    vms: int
+    vcpus: int
+    memory_mib: int
+    disk_bytes: int
+    ports: int
 
 
 class ProjectAsked(Asked):
     name: Name
-    owner: Owner
+    owner: AccountName = Field(description="The account that owns it; made now, for a person, if there is none.")
+    quota: QuotaAsked | None = None
 
 
 class ProjectChanges(Asked):
     name: Name | None = None
-    owner: Owner | None = None
+    owner: AccountName | None = None
+    quota: QuotaAsked | None = Field(default=None, description="Replaces all bounds.")
 
 
 class ProjectTold(Told):
@@ -48,15 +77,17 @@ class ProjectTold(Told):
     id: str
     name: str
     owner: str
+    quota: QuotaTold
+    used: UsageTold
     revision: int
 
 
 @router.get("", response_model=PageOf[ProjectTold])
-def list_projects(parts: WithParts, paging: WithPaging) -> Response:
-    """List the projects."""
+def list_projects(parts: WithParts, paging: WithPaging, access: WithAccess) -> Response:
+    """List the projects one sees."""
     with parts.store.reading() as session:
-        page = projects.projects(session, limit=paging.limit, after=paging.after)
-    items = [ProjectTold.model_validate(project) for project in page.items]
+        page = projects.projects(session, limit=paging.limit, after=paging.after, seen_by=access.grants)
+        items = shown(session, page.items)
     return told(PageOf[ProjectTold](items=items, next=cursor_for(page.next)))
 
 
@@ -67,7 +98,8 @@ def create_project(
     """Create a project."""
 
     def do(session: Session) -> Done:
-        return _done(projects.add_project(session, name=body.name, owner=body.owner), status=201)
+        added = projects.add_project(session, name=body.name, owner=body.owner)
+        return _done(session, _set_quota(session, added, body.quota), status=201)
 
     return create(parts, request, idempotency_key, body, do)
 
@@ -77,16 +109,16 @@ def get_project(parts: WithParts, ref: RefInPath) -> Response:
     """Show one project."""
     with parts.store.reading() as session:
         project = projects.project(session, ref)
-    return told(ProjectTold.model_validate(project), headers=etag(project.revision))
+        return told(shown(session, [project])[0], headers=etag(project.revision))
 
 
 @router.patch("/{ref}", response_model=ProjectTold)
 def change_project(parts: WithParts, ref: RefInPath, body: ProjectChanges, revision: IfMatch) -> Response:
-    """Change a project's name or owner; its VMs keep the owners they have."""
+    """Change a project's name, owner or quota; its VMs keep the owners they have."""
 
     def do(session: Session) -> Done:
         changed = projects.change_project(session, ref, revision=revision, name=body.name, owner=body.owner)
-        return _done(changed, status=200)
+        return _done(session, _set_quota(session, changed, body.quota), status=200)
 
     return change(parts, do)
 
@@ -99,6 +131,30 @@ def delete_project(parts: WithParts, ref: RefInPath, revision: IfMatchMaybe) -> 
     return Response(status_code=204)
 
 
-def _done(project: Project, *, status: int) -> Done:
+def shown(session: Session, found: Sequence[Project]) -> list[ProjectTold]:
+    """Build the bodies that tell projects, each with what it may have and has."""
+    ids = [project.id for project in found]
+    allowed, used = quotas.quotas_of(session, ids), quotas.usage_of(session, ids)
+    return [
+        ProjectTold(
+            id=project.id,
+            name=project.name,
+            owner=project.owner,
+            quota=QuotaTold.model_validate(allowed[project.id]),
+            used=UsageTold.model_validate(used[project.id]),
+            revision=project.revision,
+        )
+        for project in found
+    ]
+
+
+def _set_quota(session: Session, project: Project, asked: QuotaAsked | None) -> Project:
+    if asked is not None:
+        quotas.set_quota(session, project.id, Quota(**asked.model_dump()))
+        project = projects.project(session, project.id)
+    return project
+
+
+def _done(session: Session, project: Project, *, status: int) -> Done:
     headers = {**etag(project.revision), "Location": f"/v1/projects/{project.id}"}
-    return Done(status=status, body=ProjectTold.model_validate(project), headers=headers)
+    return Done(status=status, body=shown(session, [project])[0], headers=headers)

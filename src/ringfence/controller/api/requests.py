@@ -12,13 +12,16 @@ from fastapi import Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from ringfence.controller.admission import Access
+from ringfence.controller.enforcement import access_in, check_may
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import PreconditionMissing
+from ringfence.decide.access import Grants
 from ringfence.errors import Invalid
-from ringfence.model.names import OperationId
+from ringfence.model.access import Permission
+from ringfence.model.names import OperationId, ProjectId
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.store import idempotency, operations
+from ringfence.store.access import project_for
 from ringfence.store.engine import Session
 
 
@@ -26,13 +29,6 @@ def _parts(request: Request) -> Parts:
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts
-
-
-def access_in(request: Request) -> Access:
-    """Give who asks, and what they hold."""
-    access = request.state.access
-    assert isinstance(access, Access)
-    return access
 
 
 WithParts = Annotated[Parts, Depends(_parts)]
@@ -170,10 +166,24 @@ def create(
     return told(done.body, status=done.status, headers=_headers(done))
 
 
-def apply_fence(session: Session, *, subject_id: str, subject_name: str) -> OperationId:
+def project_asked(session: Session, grants: Grants, ref: str | None, permission: Permission) -> ProjectId | None:
+    """Find the project a body names, if it names one, and see that the asker may do it there, or else in the cloud."""
+    if ref is None:
+        check_may(grants, permission)
+        return None
+    return ProjectId(project_for(session, grants, ref, permission).id)
+
+
+def apply_fence(
+    session: Session, *, subject_id: str, subject_name: str, project_id: ProjectId | None = None
+) -> OperationId:
     """Add the operation that brings the fence up to what the store says now."""
     added: Operation = operations.add_operation(
-        session, kind=OperationKind.APPLY_FENCE, subject_id=subject_id, subject_name=subject_name
+        session,
+        kind=OperationKind.APPLY_FENCE,
+        subject_id=subject_id,
+        subject_name=subject_name,
+        project_id=project_id,
     )
     return added.id
 

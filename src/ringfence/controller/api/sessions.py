@@ -10,13 +10,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
 from ringfence.controller.admission import csrf_token_of
-from ringfence.controller.api.requests import WithParts, access_in, told
+from ringfence.controller.api.requests import WithParts, told
 from ringfence.controller.api.sealed import KeyId, Sealed, SealingKey, octets
 from ringfence.controller.api.shapes import Asked, Told
+from ringfence.controller.enforcement import access_in
 from ringfence.controller.parts import Parts
 from ringfence.controller.passkey_sign_in import check_passkey_not_needed
 from ringfence.controller.signing_in import Begun, SignIns, forget_cookie, set_cookies
-from ringfence.decide.access import Grants, cloud_permissions
+from ringfence.decide.access import Grants, cloud_permissions, may
+from ringfence.model.access import Permission
 from ringfence.model.names import ACCOUNT_PATTERN
 from ringfence.model.sessions import Means
 from ringfence.store import projects, sessions
@@ -38,6 +40,7 @@ class RoleInProject(Told):
     id: str
     name: str
     role: str
+    permissions: list[str] = Field(description="What they may in this project.")
 
 
 class SessionTold(Told):
@@ -126,7 +129,15 @@ def tell(store: Store, grants: Grants, *, csrf_token: str | None, expires_at: st
     return SessionTold(
         account=Who.model_validate(grants.account),
         roles=sorted(grants.account.roles),
-        projects=[RoleInProject(id=ref, name=named[ref], role=role) for ref, role in sorted(grants.projects.items())],
+        projects=[
+            RoleInProject(
+                id=ref,
+                name=named[ref],
+                role=role,
+                permissions=[each for each in sorted(Permission) if may(grants, each, ref)],
+            )
+            for ref, role in sorted(grants.projects.items())
+        ],
         permissions=sorted(cloud_permissions(grants)),
         csrf_token=csrf_token,
         expires_at=expires_at,

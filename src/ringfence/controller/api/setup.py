@@ -9,10 +9,11 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 
-from ringfence.controller.api.requests import RefInPath, WithParts, access_in, told
+from ringfence.controller.api.requests import RefInPath, WithParts, told
 from ringfence.controller.api.sealed import Recipient, Sealed, SealedToKey, octets
 from ringfence.controller.api.sessions import AccountName, SessionTold, begun_response, sign_ins_of
 from ringfence.controller.api.shapes import Asked, Told
+from ringfence.controller.enforcement import access_in
 from ringfence.controller.parts import Parts
 from ringfence.controller.signing_in import SET_UP, Attempt, SignIns
 from ringfence.decide.access import Denied, may_give

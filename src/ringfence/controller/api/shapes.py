@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ringfence.errors import Invalid
-from ringfence.model.names import NAME_PATTERN, check_name
+from ringfence.model.names import ACCOUNT_PATTERN, NAME_PATTERN, check_account_name, check_name
 
 ItemT = TypeVar("ItemT")
 
@@ -33,6 +33,21 @@ def _check_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_check_name), Field(max_length=63, json_schema_extra={"pattern": NAME_PATTERN})]
 """A DNS label: 1 to 63 lower-case letters, digits and hyphens. Refused in the model's words, not as a pattern."""
+
+
+def _check_account_name(name: str) -> str:
+    try:
+        return check_account_name(name)
+    except Invalid as invalid:
+        raise ValueError(invalid.why) from None
+
+
+AccountName = Annotated[
+    str, AfterValidator(_check_account_name), Field(max_length=120, json_schema_extra={"pattern": ACCOUNT_PATTERN})
+]
+"""An account's name, which may be a mail address."""
+AccountRef = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""The name or the id of an account."""
 Ref = Annotated[str, StringConstraints(max_length=63, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """The name or the id of something that is there already."""
 Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from ringfence.controller.api.operations import OperationTold, shown
 from ringfence.controller.api.requests import Done, IdempotencyKey, WithParts, create
 from ringfence.controller.api.shapes import Asked
+from ringfence.controller.enforcement import WithAccess
 from ringfence.model.operations import OperationKind
 from ringfence.store import operations
 from ringfence.store.engine import Session
@@ -22,6 +23,7 @@ class VerificationAsked(Asked):
 def create_verification(
     parts: WithParts,
     request: Request,
+    access: WithAccess,
     body: VerificationAsked | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -30,6 +32,6 @@ def create_verification(
     def do(session: Session) -> Done:
         added = operations.add_operation(session, kind=OperationKind.VERIFY, subject_id="", subject_name="cloud")
         headers = {"Location": f"/v1/operations/{added.id}"}
-        return Done(status=202, body=shown(added), headers=headers, operation_id=added.id)
+        return Done(status=202, body=shown(added, access.grants), headers=headers, operation_id=added.id)
 
     return create(parts, request, idempotency_key, body, do)

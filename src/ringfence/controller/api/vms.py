@@ -10,7 +10,6 @@ from pydantic import Field, StringConstraints
 
 from ringfence.controller.api.operations import OperationTold
 from ringfence.controller.api.operations import shown as operation_shown
-from ringfence.controller.api.projects import Owner
 from ringfence.controller.api.requests import (
     PRINTABLE,
     Done,
@@ -28,13 +27,17 @@ from ringfence.controller.api.requests import (
     etag,
     told,
 )
-from ringfence.controller.api.shapes import Asked, Labels, Name, PageOf, Ref, Told
+from ringfence.controller.api.shapes import AccountRef, Asked, Labels, Name, PageOf, Ref, Told
+from ringfence.controller.enforcement import WithAccess, access_in, check_may
 from ringfence.controller.parts import Parts
-from ringfence.errors import StaleRevision
+from ringfence.decide.access import Grants, may
+from ringfence.errors import NotFound, StaleRevision
+from ringfence.model.access import Permission
 from ringfence.model.names import HostId, OperationId, VmId, check_labels
 from ringfence.model.operations import Operation, OperationKind
 from ringfence.model.vms import Vm, VmState
 from ringfence.store import hosts, vms
+from ringfence.store.access import project_for
 from ringfence.store.engine import Session
 
 router = APIRouter(prefix="/v1/vms", tags=["vms"])
@@ -46,7 +49,7 @@ class VmAsked(Asked):
     name: Name
     project: Ref
     zone: Ref
-    owner: Owner | None = Field(default=None, description="The project's owner if not given.")
+    owner: AccountRef | None = Field(default=None, description="A member of the project; its owner if not given.")
     flavor: Ref
     image: Ref
     networks: list[Ref] = Field(default=[], max_length=16, description="A NIC on each, in this order.")
@@ -57,7 +60,6 @@ class VmAsked(Asked):
 
 class VmChanges(Asked):
     labels: Labels | None = Field(default=None, description="Replaces all labels.")
-    owner: Owner | None = None
 
 
 class MoveAsked(Asked):
@@ -77,7 +79,7 @@ class PortTold(Told):
 
 
 class VmTold(Told):
-    """A VM. `placement` says why it is on its host."""
+    """A VM. `placement` says why it is on its host; where it is, is told to those who may see hosts."""
 
     id: str
     name: str
@@ -100,8 +102,9 @@ class VmTold(Told):
     operation: str | None = Field(default=None, description="In answers to changes: what brings it into force.")
 
 
-def shown(vm: Vm, names: vms.VmNames, operation: OperationId | None = None) -> VmTold:
-    """Build the body that tells a VM."""
+def shown(vm: Vm, names: vms.VmNames, grants: Grants, operation: OperationId | None = None) -> VmTold:
+    """Build the body that tells a VM, less its place if the asker does not see hosts."""
+    placed = vm.host_id is not None and may(grants, Permission.HOST_READ)
     return VmTold(
         id=vm.id,
         name=vm.name,
@@ -116,9 +119,9 @@ def shown(vm: Vm, names: vms.VmNames, operation: OperationId | None = None) -> V
         image_id=vm.image_id,
         state=vm.state,
         labels=dict(vm.labels),
-        host=names.hosts[vm.host_id] if vm.host_id is not None else None,
-        host_id=vm.host_id,
-        placement=vm.placement,
+        host=names.hosts[vm.host_id] if placed and vm.host_id is not None else None,
+        host_id=vm.host_id if placed else None,
+        placement=vm.placement if placed else "",
         ports=[
             PortTold(
                 id=port.id,
@@ -138,6 +141,7 @@ def shown(vm: Vm, names: vms.VmNames, operation: OperationId | None = None) -> V
 def list_vms(
     parts: WithParts,
     paging: WithPaging,
+    access: WithAccess,
     name: Filter = None,
     search: Annotated[
         str | None, Query(max_length=63, pattern=PRINTABLE, description="Only those with this in their name.")
@@ -147,8 +151,12 @@ def list_vms(
     host: Filter = None,
     state: Annotated[VmState | None, Query()] = None,
 ) -> Response:
-    """List the VMs, of one name, project, zone, host or state if asked so."""
+    """List the VMs one sees, of one name, project, zone, host or state if asked so."""
+    if host is not None and not may(access.grants, Permission.HOST_READ):
+        raise NotFound(kind="host", ref=host)
     with parts.store.reading() as session:
+        if project is not None:
+            project = project_for(session, access.grants, project, Permission.PROJECT_READ).id
         page = vms.vms(
             session,
             limit=paging.limit,
@@ -159,22 +167,28 @@ def list_vms(
             zone=zone,
             host=host,
             state=state,
+            seen_by=access.grants,
         )
         names = vms.vm_names(session, page.items)
-    items = [shown(vm, names) for vm in page.items]
+    items = [shown(vm, names, access.grants) for vm in page.items]
     return told(PageOf[VmTold](items=items, next=cursor_for(page.next)))
 
 
 @router.post("", status_code=202, response_model=OperationTold)
-def create_vm(parts: WithParts, request: Request, body: VmAsked, idempotency_key: IdempotencyKey = None) -> Response:
+def create_vm(
+    parts: WithParts, request: Request, body: VmAsked, access: WithAccess, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Create a VM and start it. The operation's `subject_id` is the VM's id."""
     check_labels(body.labels)
 
     def do(session: Session) -> Done:
+        project = project_for(session, access.grants, body.project, Permission.VM_CREATE)
+        if body.host is not None:
+            check_may(access.grants, Permission.VM_PLACE)
         _vm, operation = vms.add_vm(
             session,
             name=body.name,
-            project=body.project,
+            project=project.id,
             zone=body.zone,
             flavor=body.flavor,
             image=body.image,
@@ -184,46 +198,46 @@ def create_vm(parts: WithParts, request: Request, body: VmAsked, idempotency_key
             user_data=body.user_data,
             host=body.host,
         )
-        return _begun(operation)
+        return _begun(operation, access.grants)
 
     return create(parts, request, idempotency_key, body, do)
 
 
 @router.get("/{vm_id}", response_model=VmTold)
-def get_vm(parts: WithParts, vm_id: VmInPath) -> Response:
+def get_vm(parts: WithParts, vm_id: VmInPath, access: WithAccess) -> Response:
     """Show one VM."""
     with parts.store.reading() as session:
         vm = vms.vm(session, VmId(vm_id))
         names = vms.vm_names(session, [vm])
-    return told(shown(vm, names), headers=etag(vm.revision))
+    return told(shown(vm, names, access.grants), headers=etag(vm.revision))
 
 
 @router.patch("/{vm_id}", response_model=VmTold)
-def change_vm(parts: WithParts, vm_id: VmInPath, body: VmChanges, revision: IfMatch) -> Response:
-    """Change a VM's labels or owner. Policies follow new labels once the `operation` is done."""
+def change_vm(parts: WithParts, vm_id: VmInPath, body: VmChanges, revision: IfMatch, access: WithAccess) -> Response:
+    """Change a VM's labels. Policies follow them once the `operation` is done. An owner changes by a hand-over."""
     if body.labels is not None:
         check_labels(body.labels)
 
     def do(session: Session) -> Done:
         before = vms.vm(session, VmId(vm_id))
-        vm = vms.change_vm(session, VmId(vm_id), revision=revision, labels=body.labels, owner=body.owner)
+        vm = vms.change_vm(session, VmId(vm_id), revision=revision, labels=body.labels)
         relabelled = dict(vm.labels) != dict(before.labels)
-        operation = apply_fence(session, subject_id=vm.id, subject_name=vm.name) if relabelled else None
-        names = vms.vm_names(session, [vm])
-        return Done(status=200, body=shown(vm, names, operation), headers=etag(vm.revision), operation_id=operation)
+        operation = _fence_follows(session, vm) if relabelled else None
+        told_of = shown(vm, vms.vm_names(session, [vm]), access.grants, operation)
+        return Done(status=200, body=told_of, headers=etag(vm.revision), operation_id=operation)
 
     return change(parts, do)
 
 
 @router.delete("/{vm_id}", status_code=202, response_model=OperationTold)
-def delete_vm(parts: WithParts, vm_id: VmInPath, revision: IfMatchMaybe) -> Response:
+def delete_vm(parts: WithParts, vm_id: VmInPath, revision: IfMatchMaybe, access: WithAccess) -> Response:
     """Delete a VM with everything that is of it."""
 
     def do(session: Session) -> Done:
         vm = vms.vm(session, VmId(vm_id))
         if revision is not None and revision != vm.revision:
             raise StaleRevision(kind="VM", name=vm.name, asked=revision, current=vm.revision)
-        return _begun(vms.begin_vm_operation(session, vm.id, OperationKind.DELETE_VM))
+        return _begun(vms.begin_vm_operation(session, vm.id, OperationKind.DELETE_VM), access.grants)
 
     return change(parts, do)
 
@@ -272,11 +286,15 @@ def _begin(
         if isinstance(body, MoveAsked):
             wanted: HostId | None = hosts.host(session, body.host).id if body.host is not None else None
             asked = {"host_id": wanted}
-        return _begun(vms.begin_vm_operation(session, VmId(vm_id), kind, asked))
+        return _begun(vms.begin_vm_operation(session, VmId(vm_id), kind, asked), access_in(request).grants)
 
     return create(parts, request, key, body, do)
 
 
-def _begun(operation: Operation) -> Done:
+def _fence_follows(session: Session, vm: Vm) -> OperationId:
+    return apply_fence(session, subject_id=vm.id, subject_name=vm.name, project_id=vm.project_id)
+
+
+def _begun(operation: Operation, grants: Grants) -> Done:
     headers = {"Location": f"/v1/operations/{operation.id}"}
-    return Done(status=202, body=operation_shown(operation), headers=headers, operation_id=operation.id)
+    return Done(status=202, body=operation_shown(operation, grants), headers=headers, operation_id=operation.id)

@@ -120,6 +120,8 @@ def asks(shop: Tenant, number: int) -> dict[str, Ask]:
         "list_own_sessions": Ask("GET", "/v1/account/sessions"),
         "delete_own_session": Ask("DELETE", "/v1/account/sessions/none", fine={404}),
         "change_own_password": Ask("PUT", "/v1/account/password", {}, fine={422}),
+        "begin_provider_session": Ask("GET", "/v1/session/oidc", fine={404}),
+        "end_provider_session": Ask("GET", "/v1/session/oidc/callback?state=x", fine={401, 404}),
         "ask_to_sign_in": Ask("POST", "/v1/session/passkey/options", fine={409}),
         "create_session_by_passkey": Ask("POST", "/v1/session/passkey", {}, fine={422}),
         "list_passkeys": Ask("GET", "/v1/account/passkeys"),

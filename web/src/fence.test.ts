@@ -55,5 +55,7 @@ test("what is said of a change, of parties and of selectors", () => {
   expect(showEffect({ opens: 0, closes: 2 })).toBe("Opens nothing, closes 2 pairs.");
   expect(showOpenings([])).toBe("nothing");
   expect(showParty(party("red", "shop", 1, { role: "db" }))).toBe("1 VM of shop in red with role=db");
-  expect(showSelector({ zone: "red", zone_id: "z", project: null, project_id: null, labels: { a: "b" } })).toBe("zone red, a=b");
+  const nothing = { zone: null, zone_id: null, project: null, project_id: null, labels: {} };
+  expect(showSelector({ ...nothing, zone: "red", zone_id: "z", labels: { a: "b" }, elsewhere: false })).toBe("zone red, a=b");
+  expect(showSelector({ ...nothing, elsewhere: true })).toBe("in a project you do not see");
 });

@@ -89,6 +89,7 @@ export function showParty(party: Party): string {
 }
 
 export function showSelector(selector: Selector): string {
+  if (selector.elsewhere) return "in a project you do not see";
   const parts = [
     selector.zone && `zone ${selector.zone}`,
     selector.project && `project ${selector.project}`,

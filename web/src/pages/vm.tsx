@@ -23,7 +23,7 @@ import { Link, useNavigate, useParams } from "react-router";
 import { api, ifMatch, type Vm } from "../api/client";
 import { ago, lasting, parseLabels, showLabels, words } from "../format";
 import { FormDialog } from "../parts/dialogs";
-import { LinesField, TextField } from "../parts/fields";
+import { LinesField } from "../parts/fields";
 import { useFollow } from "../parts/follow";
 import { Heading, Loaded } from "../parts/page";
 import { OperationState, StateLabel } from "../parts/states";
@@ -102,7 +102,7 @@ function Facts({ vm }: { vm: Vm }) {
           hasNoOffset: true,
           actions: (
             <Button variant="link" isInline onClick={() => setEditing(true)}>
-              Edit labels and owner
+              Edit labels
             </Button>
           ),
         }}
@@ -240,7 +240,6 @@ function History({ vm }: { vm: Vm }) {
 }
 
 function EditDialog({ vm, onClose }: { vm: Vm; onClose: () => void }) {
-  const [owner, setOwner] = useState(vm.owner);
   const [text, setText] = useState(showLabels(vm.labels).replaceAll(", ", "\n"));
   const follow = useFollow();
   const labels = parseLabels(text);
@@ -252,17 +251,14 @@ function EditDialog({ vm, onClose }: { vm: Vm; onClose: () => void }) {
   });
   return (
     <FormDialog
-      title={`Labels and owner of ${vm.name}`}
+      title={`Labels of ${vm.name}`}
       submit="Save"
-      ready={labels !== null && owner.trim() !== ""}
+      ready={labels !== null}
       busy={change.isPending}
       error={change.error}
-      onSubmit={() =>
-        change.mutate({ params: { path: { vm_id: vm.id }, header: ifMatch(vm) }, body: { labels, owner: owner.trim() } })
-      }
+      onSubmit={() => change.mutate({ params: { path: { vm_id: vm.id }, header: ifMatch(vm) }, body: { labels } })}
       onClose={onClose}
     >
-      <TextField label="Owner" value={owner} onChange={setOwner} required />
       <LinesField
         label="Labels"
         value={text}

@@ -13,6 +13,8 @@ PAGES = {
     "overview": "/",
     "promises": "/promises",
     "operations": "/operations",
+    "ledger": "/ledger",
+    "entry": "/ledger/20",
     "vms": "/vms",
     "vm": "/vms/{vm}",
     "vm-create": "/vms/new",

@@ -10,6 +10,8 @@ import { FlavorsPage } from "./pages/flavors";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
 import { ImagesPage } from "./pages/images";
+import { EntryPage } from "./pages/entry";
+import { LedgerPage } from "./pages/ledger";
 import { NetworksPage } from "./pages/networks";
 import { NotFoundPage } from "./pages/not-found";
 import { OperationPage } from "./pages/operation";
@@ -17,6 +19,7 @@ import { OperationsPage } from "./pages/operations";
 import { OverviewPage } from "./pages/overview";
 import { ProjectsPage } from "./pages/projects";
 import { PromisesPage } from "./pages/promises";
+import { SetUpPage } from "./pages/set-up";
 import { SignInPage } from "./pages/sign-in";
 import { CreateVmPage } from "./pages/vm-create";
 import { VmPage } from "./pages/vm";
@@ -24,18 +27,25 @@ import { VmsPage } from "./pages/vms";
 import { ZonesPage } from "./pages/zones";
 import { Following } from "./parts/follow";
 import { Mishap } from "./parts/mishap";
-import { useSignedIn } from "./session";
+import { signedOut, useSession } from "./session";
+import { resume } from "./signing-in";
 
 const ConsolePage = lazy(() => import("./pages/console"));
 
 export function App() {
-  const signedIn = useSignedIn();
+  const session = useSession();
+  const signedIn = session === "token" || session === "session";
   const client = useQueryClient();
   const here = useLocation();
   useEffect(() => {
     // SAFETY: what one person saw is not there for the next one at this desk.
     if (!signedIn) client.clear();
   }, [signedIn, client]);
+  useEffect(() => {
+    if (session === "asking") resume().catch(() => signedOut());
+  }, [session]);
+  if (here.pathname === "/setup") return <SetUpPage />;
+  if (session === "asking") return null;
   if (!signedIn) {
     return here.pathname === "/login" ? <SignInPage /> : <Navigate to="/login" state={{ from: here }} replace />;
   }
@@ -63,6 +73,8 @@ export function App() {
               <Route path="/networks" element={<NetworksPage />} />
               <Route path="/flavors" element={<FlavorsPage />} />
               <Route path="/projects" element={<ProjectsPage />} />
+              <Route path="/ledger" element={<LedgerPage />} />
+              <Route path="/ledger/:index" element={<EntryPage />} />
               <Route path="/account" element={<AccountPage />} />
               <Route path="*" element={<NotFoundPage />} />
             </Routes>

@@ -1,5 +1,6 @@
 /** The frame around every page: where one is, where one may go, whether what is shown is live, and who one is. */
 import {
+  Banner,
   Brand,
   Button,
   Dropdown,
@@ -34,7 +35,8 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 
 import { type Liveness, useLive } from "./api/live";
-import { signOut } from "./session";
+import { api } from "./api/client";
+import { signOut } from "./signing-in";
 import { setDark, useDark } from "./theme";
 
 const PLACES: readonly { group: string; items: readonly { to: string; name: string }[] }[] = [
@@ -44,6 +46,7 @@ const PLACES: readonly { group: string; items: readonly { to: string; name: stri
       { to: "/", name: "Overview" },
       { to: "/promises", name: "Promises" },
       { to: "/operations", name: "Operations" },
+      { to: "/ledger", name: "Ledger" },
     ],
   },
   {
@@ -86,8 +89,20 @@ export function Frame({ children }: { children: ReactNode }) {
       mainContainerId={MAIN}
       skipToContent={<SkipToContent href={`#${MAIN}`}>Skip to content</SkipToContent>}
     >
+      <Simulated />
       {children}
     </Page>
+  );
+}
+
+/** On every page of a controller whose hosts are simulated: nothing there is proof of anything. */
+function Simulated() {
+  const about = api.useQuery("get", "/v1/about").data;
+  if (about?.simulated !== true) return null;
+  return (
+    <Banner status="warning" isSticky>
+      Simulated: no guest runs behind this controller, and nothing here shows a promise.
+    </Banner>
   );
 }
 
@@ -180,7 +195,7 @@ function AccountMenu() {
         <DropdownItem to="/docs" target="_blank" rel="noreferrer">
           The API, described
         </DropdownItem>
-        <DropdownItem onClick={signOut}>Sign out</DropdownItem>
+        <DropdownItem onClick={() => void signOut()}>Sign out</DropdownItem>
       </DropdownList>
     </Dropdown>
   );

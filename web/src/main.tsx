@@ -8,13 +8,8 @@ import { BrowserRouter } from "react-router";
 
 import { problemOf } from "./api/client";
 import { App } from "./app";
-import { signOut } from "./session";
 
 const LOOK_AGAIN_MS = 30_000;
-
-function refused(_failures: number, error: unknown): boolean {
-  return problemOf(error).family === "refused";
-}
 
 const client = new QueryClient({
   defaultOptions: {
@@ -22,10 +17,7 @@ const client = new QueryClient({
       // Changes are told as they happen; this is for those made through another controller.
       refetchInterval: LOOK_AGAIN_MS,
       staleTime: 2_000,
-      retry: (failures, error) => {
-        if (problemOf(error).status === 401) signOut();
-        return failures < 2 && !refused(failures, error);
-      },
+      retry: (failures, error) => failures < 2 && problemOf(error).family !== "refused",
     },
     mutations: { retry: false },
   },

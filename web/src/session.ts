@@ -1,37 +1,55 @@
-/** Who is signed in, in this tab: an API token, kept until the tab closes. See decision 39. */
+/** Who is signed in: by a session, whose cookie no script can read, or by an API token that this tab keeps. */
 import { useSyncExternalStore } from "react";
+
+type State =
+  | { kind: "asking" }
+  | { kind: "out" }
+  | { kind: "token"; token: string }
+  | { kind: "session"; csrfToken: string };
 
 const KEY = "ringfence.token";
 const listeners = new Set<() => void>();
+let state: State = begin();
 
-export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+function begin(): State {
+  const token = globalThis.sessionStorage?.getItem(KEY);
+  return token ? { kind: "token", token } : { kind: "asking" };
 }
 
-/** The headers that say who asks. */
-export function signedInBy(): Record<string, string> {
-  const secret = token();
-  return secret === null ? {} : { Authorization: `Bearer ${secret}` };
+function become(next: State): void {
+  state = next;
+  if (next.kind === "token") sessionStorage.setItem(KEY, next.token);
+  else sessionStorage.removeItem(KEY);
+  listeners.forEach((tell) => tell());
 }
 
-/** What a WebSocket, which can carry no headers of ours, is offered instead. */
+/** Headers that say who asks. A cookie says it by itself; a change made with it carries the CSRF token too. */
+export function signedInBy(method = "GET"): Record<string, string> {
+  if (state.kind === "token") return { Authorization: `Bearer ${state.token}` };
+  return state.kind === "session" && method !== "GET" ? { "X-CSRF-Token": state.csrfToken } : {};
+}
+
+/** What a WebSocket, which can carry no headers of ours, is offered instead of a token's. */
 export function socketProtocols(protocol: string): string[] {
-  const secret = token();
-  return secret === null ? [protocol] : [protocol, `ringfence.token.${secret}`];
+  return state.kind === "token" ? [protocol, `ringfence.token.${state.token}`] : [protocol];
 }
 
-export function signIn(secret: string): void {
-  sessionStorage.setItem(KEY, secret);
-  listeners.forEach((tell) => tell());
+export function signedInWithToken(token: string): void {
+  become({ kind: "token", token });
 }
 
-export function signOut(): void {
-  sessionStorage.removeItem(KEY);
-  listeners.forEach((tell) => tell());
+/** `csrfToken` null: nobody is signed in, or not by a session. */
+export function signedInWithSession(csrfToken: string | null): void {
+  become(csrfToken === null ? { kind: "out" } : { kind: "session", csrfToken });
 }
 
-export function useSignedIn(): boolean {
-  return useSyncExternalStore(subscribe, () => token() !== null);
+/** Forget who was signed in here; the session itself is ended by `DELETE /v1/session`. */
+export function signedOut(): void {
+  if (state.kind !== "out") become({ kind: "out" });
+}
+
+export function useSession(): State["kind"] {
+  return useSyncExternalStore(subscribe, () => state.kind);
 }
 
 function subscribe(tell: () => void): () => void {

@@ -3,7 +3,7 @@ import createFetchClient, { type Middleware } from "openapi-fetch";
 import createClient from "openapi-react-query";
 
 import type { components, paths } from "./schema";
-import { signedInBy } from "../session";
+import { signedInBy, signedOut } from "../session";
 
 export type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
@@ -39,12 +39,18 @@ export function problemOf(thrown: unknown): Problem {
   return { ...CONTROLLER_AWAY, code: "unreadable", title: "Unreadable answer", detail: String(thrown) };
 }
 
+const SIGNING_IN = ["/v1/session", "/v1/session/key", "/v1/setup", "/v1/account/password"];
+
 const identity: Middleware = {
   onRequest({ request }) {
-    for (const [name, value] of Object.entries(signedInBy())) {
-      request.headers.set(name, value);
+    for (const [name, value] of Object.entries(signedInBy(request.method))) {
+      if (!request.headers.has(name)) request.headers.set(name, value);
     }
     return request;
+  },
+  onResponse({ response, schemaPath }) {
+    // A wrong password is refused with 401, too: that signs nobody out.
+    if (response.status === 401 && !SIGNING_IN.includes(schemaPath)) signedOut();
   },
 };
 

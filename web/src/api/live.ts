@@ -2,8 +2,10 @@
 import { type Query, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { signedInBy, signOut } from "../session";
+import { signedInBy, signedOut } from "../session";
 import { EventReader } from "./events";
+
+const CUSTODY = "/v1/vms/{vm_id}/custody";
 
 /** Where each kind of thing is shown. */
 const SHOWN_AT: Record<string, readonly string[]> = {
@@ -16,6 +18,13 @@ const SHOWN_AT: Record<string, readonly string[]> = {
   image: ["/v1/images"],
   network: ["/v1/networks", "/v1/fence"],
   flavor: ["/v1/flavors", "/v1/placements"],
+  account: ["/v1/accounts", "/v1/session"],
+  member: ["/v1/projects", "/v1/session"],
+  session: ["/v1/account/sessions"],
+  token: ["/v1/tokens"],
+  passkey: ["/v1/account/passkeys"],
+  entry: ["/v1/ledger", CUSTODY],
+  ledger: ["/v1/ledger", CUSTODY],
 };
 
 const AGAIN_MS_LEAST = 1000;
@@ -61,7 +70,7 @@ async function followForever(client: QueryClient, tell: (now: Liveness) => void,
 
 async function follow(client: QueryClient, ending: AbortSignal, connected: () => void): Promise<void> {
   const answer = await fetch("/v1/events", { headers: signedInBy(), signal: ending });
-  if (answer.status === 401) signOut();
+  if (answer.status === 401) signedOut();
   if (!answer.ok || answer.body === null) return;
   connected();
   // What changed while nobody listened was not told.

@@ -22,6 +22,7 @@ import { Link, useNavigate, useParams } from "react-router";
 
 import { api, ifMatch, type Vm } from "../api/client";
 import { ago, lasting, parseLabels, showLabels, words } from "../format";
+import { Custody } from "../parts/custody";
 import { FormDialog } from "../parts/dialogs";
 import { LinesField } from "../parts/fields";
 import { useFollow } from "../parts/follow";
@@ -76,6 +77,9 @@ function Known({ vm }: { vm: Vm }) {
           </GridItem>
           <GridItem>
             <History vm={vm} />
+          </GridItem>
+          <GridItem>
+            <Custody vmId={vm.id} />
           </GridItem>
         </Grid>
       </PageSection>

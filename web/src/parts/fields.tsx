@@ -26,7 +26,7 @@ interface FieldProps {
   required?: boolean;
 }
 
-export function TextField(props: FieldProps & { type?: "text" | "number" | "password" | "url"; autoFocus?: boolean }) {
+export function TextField(props: FieldProps & { type?: "text" | "number" | "password" | "url"; autoFocus?: boolean; complete?: string }) {
   const id = useId();
   return (
     <FormGroup label={props.label} fieldId={id} isRequired={props.required}>
@@ -38,7 +38,7 @@ export function TextField(props: FieldProps & { type?: "text" | "number" | "pass
         validated={props.wrong ? "error" : "default"}
         isRequired={props.required}
         autoFocus={props.autoFocus}
-        autoComplete="off"
+        autoComplete={props.complete ?? "off"}
         spellCheck={false}
         aria-describedby={`${id}-help`}
       />

@@ -1,10 +1,11 @@
 /** A short list of named things with its table, and dialogs to make, change and delete one. Longer lists have pages of their own. */
 import { Button, Content, PageSection } from "@patternfly/react-core";
-import { ActionsColumn, type IAction, Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
+import { type IAction, Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { type ComponentType, type ReactNode, useState } from "react";
 
 import { ConfirmByName } from "./dialogs";
 import { Heading, Loaded, Nothing } from "./page";
+import { RowActions } from "./row-actions";
 
 export interface Column<Item> {
   title: string;
@@ -81,7 +82,7 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
                         </Td>
                       ))}
                       <Td isActionCell>
-                        <ActionsColumn items={actions(item)} actionsToggle={undefined} popperProps={{ position: "right" }} aria-label={`Actions of ${item.name}`} />
+                        <RowActions name={item.name} items={actions(item)} />
                       </Td>
                     </Tr>
                   ))}

@@ -1,7 +1,7 @@
 /** The policies, and their changes: each is tried first, and what it opens and closes is shown before it is applied. */
 import { Alert, Button, Content, Spinner, Split, SplitItem } from "@patternfly/react-core";
 import { SecurityIcon } from "@patternfly/react-icons/dist/esm/icons/security-icon";
-import { ActionsColumn, Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
+import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { useState } from "react";
 
 import { api, ifMatch, type Policy, type Schemas } from "../../api/client";
@@ -11,6 +11,7 @@ import { ConfirmByName } from "../../parts/dialogs";
 import { useFollow } from "../../parts/follow";
 import { useSettled } from "../../parts/later";
 import { Loaded, Nothing } from "../../parts/page";
+import { RowActions } from "../../parts/row-actions";
 import { ProblemAlert } from "../../parts/problems";
 import { StateLabel } from "../../parts/states";
 import { PolicyDialog } from "./policy-dialog";
@@ -71,9 +72,8 @@ function PolicyTable({ items, onOpen }: { items: readonly Policy[]; onOpen: (ope
             <Td dataLabel="Who is called">{showSelector(policy.target)}</Td>
             <Td dataLabel="What passes">{opening(policy.protocol, policy.ports)}</Td>
             <Td isActionCell>
-              <ActionsColumn
-                aria-label={`Actions of ${policy.name}`}
-                popperProps={{ position: "right" }}
+              <RowActions
+                name={policy.name}
                 items={[
                   { title: "Change …", onClick: () => onOpen({ form: "edit", policy }) },
                   { title: "Delete …", isDanger: true, onClick: () => onOpen({ form: "delete", policy }) },

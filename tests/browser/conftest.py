@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.browser.example import furnish, populate
 from tests.controller.conftest import Cloud, loop, settings_for, start_cloud
 
@@ -63,6 +63,10 @@ class Seat:
         return [one for one in self.complaints if not any(part in one for part in self.expected)]
 
 
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     assert web.is_built(), "run `make web` first"
@@ -104,7 +108,7 @@ def open_context(browser: Browser) -> BrowserContext:
     opened = browser.new_context(
         viewport={"width": 1440, "height": 900}, reduced_motion="reduce", locale="en-GB", color_scheme="light"
     )
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE_MS)
     return opened
 
 

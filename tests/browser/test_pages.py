@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import ROOT, SCREENSHOTS, Seat
+from tests.browser.conftest import ROOT, SCREENSHOTS, Seat, take_seat
 
 pytestmark = pytest.mark.browser
 
@@ -72,3 +72,15 @@ def test_a_page_keeps_nobody_out_in_either_theme(tour: Seat, name: str) -> None:
         page.get_by_role("button", name=f"Switch to the {theme} theme").click()
         look(page, name, theme)
         assert serious(page) == [], theme
+
+
+def test_the_sign_in_page_keeps_nobody_out_in_either_theme(populated, context) -> None:
+    seat = take_seat(populated[0], context)
+    seat.expected += ["401"]
+    for theme in THEMES:
+        seat.page.emulate_media(color_scheme=theme)
+        page = seat.go("/login")
+        page.get_by_role("button", name="Sign in", exact=True).wait_for()
+        look(page, "sign-in", theme)
+        assert serious(page) == [], theme
+    assert seat.unexpected() == []

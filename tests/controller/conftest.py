@@ -122,8 +122,8 @@ class Cloud:
     def patch(self, path: str, body: Any, *, if_match: str, expect: int = 200) -> dict[str, Any]:
         return self._told(self.http.patch(path, json=body, headers={"If-Match": if_match}), expect)
 
-    def delete(self, path: str, *, expect: int) -> dict[str, Any]:
-        return self._told(self.http.delete(path), expect)
+    def delete(self, path: str, *, expect: int, reason: str = "") -> dict[str, Any]:
+        return self._told(self.http.delete(path, headers={"Ringfence-Reason": reason} if reason else {}), expect)
 
     def upload(self, name: str, content: bytes, digest: str, *, expect: int = 201) -> dict[str, Any]:
         return self._told(self.http.put(f"/v1/images/{name}/file", params={"digest": digest}, content=content), expect)

@@ -151,13 +151,13 @@ def test_a_host_is_told_its_fellows_as_they_come_and_go(cloud) -> None:
     assert (told(h1), told(h2)) == (("192.0.2.2",), ("192.0.2.1",))
     cloud.join("h3")
     assert (told(h1), told(h2)) == (("192.0.2.2", "192.0.2.3"), ("192.0.2.1", "192.0.2.3"))
-    cloud.delete("/v1/hosts/h2", expect=204)
+    cloud.delete("/v1/hosts/h2", expect=204, reason="sold")
     assert told(h1) == ("192.0.2.3",)
 
 
 def test_no_switch_keeps_an_address_that_another_host_has_or_none(cloud) -> None:
     first = cloud.join("h1")
-    cloud.delete("/v1/hosts/h1", expect=204)
+    cloud.delete("/v1/hosts/h1", expect=204, reason="sold")
     assert cloud.fence.released == [("192.0.2.1", first.host_id), ("192.0.2.1", None)]
 
 

@@ -14,6 +14,7 @@ from ringfence.errors import Invalid, RingfenceError
 from ringfence.model.projects import Quota, QuotaExceeded, Usage
 from ringfence.store import projects, quotas, vms
 from ringfence.store.engine import Store, make_engine
+from ringfence.store.signing import sign_off
 
 pytestmark = pytest.mark.store
 
@@ -133,6 +134,7 @@ def test_plain_sql_that_races_exceeds_no_quota_at_any_isolation_level(cloud, iso
                 connection.execute(text("SELECT count(*) FROM vms"))
                 seen.wait()
                 connection.execute(statement, {"id": name, "vm": vm.id})
+                sign_off(connection)
         except DBAPIError as error:
             return "refused" if "quota-exceeded" in str(error) or "serialize" in str(error) else str(error)
         return "made"

@@ -100,7 +100,8 @@ class Cloud:
     @cached_property
     def client(self) -> Client:
         ca = self.ca_file if self._tls_at else None
-        return Client(Settings(url=self.url, token=self.token_file.read_text().strip(), ca=ca))
+        token = self.token_file.read_text().strip()
+        return Client(Settings(url=self.url, token=token, ca=ca, reason="tried in the lab"))
 
     # the controller's process
 

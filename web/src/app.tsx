@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
 import { Navigate, Route, Routes, useLocation } from "react-router";
 
-import { Frame } from "./frame";
+import { Frame, Simulated } from "./frame";
 import { AccountPage } from "./pages/account";
 import { FencePage } from "./pages/fence";
 import { FlavorsPage } from "./pages/flavors";
@@ -44,10 +44,23 @@ export function App() {
   useEffect(() => {
     if (session === "asking") resume().catch(() => signedOut());
   }, [session]);
-  if (here.pathname === "/setup") return <SetUpPage />;
+  if (here.pathname === "/setup") {
+    return (
+      <>
+        <Simulated />
+        <SetUpPage />
+      </>
+    );
+  }
   if (session === "asking") return null;
   if (!signedIn) {
-    return here.pathname === "/login" ? <SignInPage /> : <Navigate to="/login" state={{ from: here }} replace />;
+    if (here.pathname !== "/login") return <Navigate to="/login" state={{ from: here }} replace />;
+    return (
+      <>
+        <Simulated />
+        <SignInPage />
+      </>
+    );
   }
   return (
     <Following>

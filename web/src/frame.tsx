@@ -96,7 +96,7 @@ export function Frame({ children }: { children: ReactNode }) {
 }
 
 /** On every page of a controller whose hosts are simulated: nothing there is proof of anything. */
-function Simulated() {
+export function Simulated() {
   const about = api.useQuery("get", "/v1/about").data;
   if (about?.simulated !== true) return null;
   return (

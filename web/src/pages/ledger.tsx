@@ -4,7 +4,6 @@ import {
   FormSelect,
   FormSelectOption,
   PageSection,
-  SearchInput,
   Toolbar,
   ToolbarContent,
   ToolbarGroup,
@@ -13,14 +12,13 @@ import {
 import { BookIcon } from "@patternfly/react-icons/dist/esm/icons/book-icon";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { keepPreviousData } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
 import { Link } from "react-router";
 
 import { api, type Schemas } from "../api/client";
 import { moment, words } from "../format";
-import { useSettled } from "../parts/later";
 import { Heading, Loaded, Nothing } from "../parts/page";
 import { useFilters } from "../parts/paging";
+import { Search } from "../parts/search";
 import { StateLabel } from "../parts/states";
 
 type Entry = Schemas["EntryTold"];
@@ -65,8 +63,12 @@ export function LedgerPage() {
       <PageSection hasBodyWrapper={false}>
         <Toolbar>
           <ToolbarContent>
-            <Typed label="Name of the thing" value={values.name} onSet={(text) => set("name", text)} />
-            <Typed label="By whom" value={values.actor} onSet={(text) => set("actor", text)} />
+            <ToolbarItem>
+              <Search label="Name of the thing" value={values.name} onSet={(text) => set("name", text)} />
+            </ToolbarItem>
+            <ToolbarItem>
+              <Search label="By whom" value={values.actor} onSet={(text) => set("actor", text)} />
+            </ToolbarItem>
             <ToolbarGroup variant="filter-group">
               <ToolbarItem>
                 <FormSelect value={values.kind ?? ""} aria-label="Only of one kind" onChange={(_, kind) => set("kind", kind)}>
@@ -109,19 +111,6 @@ export function LedgerPage() {
         </Loaded>
       </PageSection>
     </>
-  );
-}
-
-function Typed({ label, value, onSet }: { label: string; value: string | undefined; onSet: (text: string) => void }) {
-  const [typed, setTyped] = useState(value ?? "");
-  const settled = useSettled(typed.trim(), 400);
-  useEffect(() => {
-    if ((value ?? "") !== settled) onSet(settled);
-  }, [settled]);
-  return (
-    <ToolbarItem>
-      <SearchInput aria-label={label} placeholder={label} value={typed} onChange={(_, text) => setTyped(text)} onClear={() => setTyped("")} />
-    </ToolbarItem>
   );
 }
 

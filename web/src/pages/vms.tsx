@@ -4,7 +4,6 @@ import {
   FormSelect,
   FormSelectOption,
   PageSection,
-  SearchInput,
   Toolbar,
   ToolbarContent,
   ToolbarGroup,
@@ -14,14 +13,13 @@ import { CubesIcon } from "@patternfly/react-icons/dist/esm/icons/cubes-icon";
 import { SearchIcon } from "@patternfly/react-icons/dist/esm/icons/search-icon";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { keepPreviousData } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
 import { Link, useNavigate } from "react-router";
 
 import { api, type Schemas, type Vm } from "../api/client";
 import { words } from "../format";
-import { useSettled } from "../parts/later";
 import { Heading, Loaded, Nothing } from "../parts/page";
 import { Paging, useFilters } from "../parts/paging";
+import { Search } from "../parts/search";
 import { StateLabel } from "../parts/states";
 import { VmActions } from "../parts/vm-actions";
 import { useZones, ZoneName } from "../parts/zones";
@@ -88,13 +86,7 @@ export function VmsPage() {
 
 function FilterBar(props: { filters: ReturnType<typeof useFilters<(typeof FILTERS)[number]>>; next: string | null | undefined; shown: number }) {
   const { filters } = props;
-  const [typed, setTyped] = useState(filters.values.search ?? "");
-  const settled = useSettled(typed.trim());
   const { set } = filters;
-  useEffect(() => {
-    if ((filters.values.search ?? "") !== settled) set("search", settled);
-    // Only what was typed drives this: the address is what it drives.
-  }, [settled, set]);
   const projects = api.useQuery("get", "/v1/projects", { params: { query: { limit: 1000 } } });
   const hosts = api.useQuery("get", "/v1/hosts", { params: { query: { limit: 1000 } } });
   const zones = useZones();
@@ -103,13 +95,7 @@ function FilterBar(props: { filters: ReturnType<typeof useFilters<(typeof FILTER
     <Toolbar>
       <ToolbarContent>
         <ToolbarItem>
-          <SearchInput
-            aria-label="Part of the name"
-            placeholder="Part of the name"
-            value={typed}
-            onChange={(_, value) => setTyped(value)}
-            onClear={() => setTyped("")}
-          />
+          <Search label="Part of the name" value={filters.values.search} onSet={(text) => set("search", text)} />
         </ToolbarItem>
         <ToolbarGroup variant="filter-group">
           <Choose label="project" names={names(projects.data)} value={filters.values.project} onChange={(value) => set("project", value)} />
@@ -119,7 +105,7 @@ function FilterBar(props: { filters: ReturnType<typeof useFilters<(typeof FILTER
         </ToolbarGroup>
         {filters.any && (
           <ToolbarItem>
-            <Button variant="link" onClick={() => (setTyped(""), filters.clear())}>
+            <Button variant="link" onClick={filters.clear}>
               Clear
             </Button>
           </ToolbarItem>

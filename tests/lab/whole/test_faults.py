@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 VMS = "/var/lib/ringfence/vms"
 IMAGES = "/var/lib/ringfence/images"
+REMEMBERED = "/var/lib/ringfence/passed"
+BEFORE_THE_DISK = ("hold-image/begun", "hold-image/done", "hold-image/kept", "prepare-vm/begun")
 WIRE = "/usr/lib/ringfence-agent/ringfence/wire.py"
 IDENTITY = ["sha256sum", "/etc/ringfence/host.key", "/etc/ringfence/host.crt", "/etc/ringfence/joined.toml"]
 
@@ -50,7 +52,7 @@ def test_a_full_disk_on_the_host_is_told_and_leaves_nothing(cloud, tenants):
         check_nothing_left(cloud, "a full disk")
     finally:
         host.run(["umount", VMS])
-    assert cloud.follow(tenants.ask_vm("red", host="host1"))["state"] == "done"
+    cloud.done(tenants.ask_vm("red", host="host1"))
 
 
 @pytest.mark.parametrize("files", [1, 2, 3], ids=["the VM's folder", "its disk", "its seed"])
@@ -83,10 +85,13 @@ def test_a_host_that_vanishes_during_a_create_is_told_and_is_clean_once_it_is_ba
     host = cloud.lab.host("host1")
     link = agents.UNITS[1]
     agents.kill(host, link)
-    # The power goes when the disk is made and nobody was told.
-    agents.start(host, environment={"RINGFENCE_CRASH_AT": "prepare-vm/done"})
+    # The power goes when the disk is made and nobody was told: of the points on the way, the agent dies at that one.
+    passed = "".join(f"{point}\n" for point in BEFORE_THE_DISK)
+    host.run(["setpriv", "--reuid=ringfence-agent", "--clear-groups", "tee", REMEMBERED], input_text=passed)
+    agents.start(host, name=link, environment={"RINGFENCE_CRASH_ONCE": REMEMBERED})
     operation = tenants.ask_vm("red", host="host1")
-    await_true(lambda: not agents.pids(host, link), "the agent to reach the point")
+    await_true(lambda: not agents.pids(host, link) or ended(cloud, operation), "the agent to reach the point")
+    assert not ended(cloud, operation), cloud.follow(operation)
     assert host.run(["ls", VMS]).out.strip() == operation["subject_id"]
     cloud.lab.power_off(host)
     try:
@@ -95,6 +100,7 @@ def test_a_host_that_vanishes_during_a_create_is_told_and_is_clean_once_it_is_ba
         assert [vm["id"] for vm in cloud.client.pages("/v1/vms", limit=10)] == [operation["subject_id"]]
     finally:
         cloud.power_on(host)
+        host.run(["rm", REMEMBERED])
     assert refused(cloud, operation) == ("host-unreachable", "unreachable")
     check_nothing_left(cloud, "a host that vanished")
 
@@ -116,7 +122,7 @@ def test_an_image_that_changed_on_its_way_to_the_host_is_refused_and_leaves_noth
         good.rename(file)
     assert host.run(["ls", "-A", IMAGES]).out.split() == []
     check_nothing_left(cloud, "a wrong digest")
-    assert cloud.follow(tenants.ask_vm("red", host="host1"))["state"] == "done"
+    cloud.done(tenants.ask_vm("red", host="host1"))
 
 
 def test_a_zone_that_is_unknown_and_a_name_that_is_taken_are_told_and_leave_nothing(cloud, tenants):
@@ -173,6 +179,10 @@ def test_a_command_that_an_older_agent_does_not_know_is_answered_with_its_code(c
 
 def state(cloud, operation):
     return cloud.client.get(f"/v1/operations/{operation['id']}")["state"]
+
+
+def ended(cloud, operation):
+    return state(cloud, operation) in ("done", "failed")
 
 
 def await_true(there, what, *, timeout_seconds=200):

@@ -48,6 +48,5 @@ umount -l .
 cd /
 hostname "$name"
 ip link set lo up
-echo ready >&3
-exec 3>&-
-exec /usr/bin/tini -- sleep infinity
+# ORDER: ready is said once this process is tini. In the middle of an exec its mark cannot be read, and the lab looks for it.
+exec /usr/bin/tini -- sh -c 'echo ready >&3; exec 3>&-; exec sleep infinity'

@@ -49,6 +49,24 @@ test("the picture draws each side once, in its zone, and each pair by one arrow"
   expect(new Set(circles.map(({ place }) => `${place.x},${place.y}`)).size).toBe(2);
 });
 
+test("no arrow of four zones with a project each passes through a project that it is not for", () => {
+  const zones = ["a", "b", "c", "d"];
+  const pairs = zones.flatMap((_, source) => zones.map((_, target) => ({ source, target }))).filter((pair) => pair.source < pair.target);
+  const ways = pairs.map((pair) => ({ ...pair, allowed: [{ protocol: "tcp" as const, ports: [1] }], policies: ["p"] }));
+  const { circles, arrows } = pictureOf(matrixOf({ parties: zones.map((zone) => party(zone, "p", 1)), ways, complete: true }));
+  const placeOf = (id: string) => circles.find(({ side }) => side.id === id)?.place ?? { x: NaN, y: NaN };
+  expect(arrows).toHaveLength(6);
+  const struck = arrows.flatMap(({ from, to }) => {
+    const [one, other] = [placeOf(from), placeOf(to)];
+    return circles
+      .filter(({ side, place }) => side.id !== from && side.id !== to && (place.x - one.x) * (place.x - other.x) < 0)
+      .map(({ place }) => one.y + ((other.y - one.y) * (place.x - one.x)) / (other.x - one.x) - place.y)
+      // A circle reaches 32 up from its middle, and with its names 85 down.
+      .filter((below) => below > -40 && below < 90);
+  });
+  expect(struck).toEqual([]);
+});
+
 test("what is said of a change, of parties and of selectors", () => {
   expect(showEffect({ opens: 0, closes: 0 })).toContain("Changes nothing");
   expect(showEffect({ opens: 1, closes: 0 })).toBe("Opens 1 pair of VMs, closes nothing.");

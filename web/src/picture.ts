@@ -5,7 +5,7 @@ const COLUMNS = 3;
 const ZONE_WIDTH = 420;
 const PROJECT_HEIGHT = 170;
 const ROW_GAP = 320;
-const LOWER = 1.2;
+const LOWER = 0.65;
 
 export interface Place {
   x: number;

@@ -3,7 +3,7 @@ import { PageSection, Tab, Tabs, TabTitleText } from "@patternfly/react-core";
 import { lazy, Suspense } from "react";
 import { useNavigate, useParams } from "react-router";
 
-import { Heading } from "../parts/page";
+import { Heading, Loading } from "../parts/page";
 import { MatrixView } from "./fence/matrix";
 import { PoliciesView } from "./fence/policies";
 import { NotFoundPage } from "./not-found";
@@ -28,7 +28,7 @@ export function FencePage() {
       </PageSection>
       <PageSection hasBodyWrapper={false} id={`fence-${view}`} role="tabpanel" aria-label={VIEWS[view as View]} tabIndex={0}>
         {view === "picture" && (
-          <Suspense fallback={null}>
+          <Suspense fallback={<Loading />}>
             <PictureView />
           </Suspense>
         )}

@@ -65,18 +65,21 @@ interface Asked<T> {
   isPending: boolean;
 }
 
+/** The shadow of what is not there yet. */
+export function Loading({ lines = 4 }: { lines?: number }) {
+  return (
+    <div role="status" aria-label="Loading" className="rf-loading">
+      {Array.from({ length: lines }, (_, line) => (
+        <Skeleton key={line} width={`${90 - 12 * (line % 3)}%`} screenreaderText={line === 0 ? "Loading" : ""} />
+      ))}
+    </div>
+  );
+}
+
 /** What was asked for once it is there; before, a shadow of it; or why not. What was shown before stays while it fails. */
 export function Loaded<T>({ of, children, lines = 4 }: { of: Asked<T>; children: (data: T) => ReactNode; lines?: number }) {
   if (of.data !== undefined) return <>{children(of.data)}</>;
-  if (of.isPending) {
-    return (
-      <div role="status" aria-label="Loading" className="rf-loading">
-        {Array.from({ length: lines }, (_, line) => (
-          <Skeleton key={line} width={`${90 - 12 * (line % 3)}%`} screenreaderText={line === 0 ? "Loading" : ""} />
-        ))}
-      </div>
-    );
-  }
+  if (of.isPending) return <Loading lines={lines} />;
   return <ProblemAlert error={of.error} />;
 }
 

@@ -147,15 +147,17 @@ export default function PictureView() {
   );
 }
 
-const MARGIN = 40;
-const FRAMES_MOST = 120;
+/** So wide that the buttons below stand on nothing. */
+const MARGIN = 64;
 
-/** Fit the picture into its place, as soon as the library has measured that. */
-function fitOnceMeasured(controller: Visualization, frames = FRAMES_MOST): void {
-  const graph = controller.getGraph();
-  if (graph.getBounds().width > 1) graph.fit(MARGIN);
-  else if (frames > 0) requestAnimationFrame(() => fitOnceMeasured(controller, frames - 1));
-}
+/** Fits the picture into its place as soon as the library has measured that, and whenever place or picture change. */
+const Fitted = observer(({ controller, drawn }: { controller: Visualization; drawn: string }) => {
+  const { width, height } = controller.getGraph().getBounds();
+  useEffect(() => {
+    if (width > 1 && height > 1) controller.getGraph().fit(MARGIN);
+  }, [controller, drawn, width, height]);
+  return null;
+});
 
 function Drawing({ model }: { model: Model }) {
   const [drawn, setDrawn] = useState<string>("");
@@ -169,7 +171,6 @@ function Drawing({ model }: { model: Model }) {
     if (now === drawn) return;
     controller.fromModel(JSON.parse(now) as Model, false);
     setDrawn(now);
-    fitOnceMeasured(controller);
   }, [controller, now, drawn]);
   const buttons = createTopologyControlButtons({
     ...defaultControlButtonsOptions,
@@ -184,6 +185,7 @@ function Drawing({ model }: { model: Model }) {
       <TopologyView controlBar={<TopologyControlBar controlButtons={buttons} />}>
         <VisualizationProvider controller={controller}>
           <VisualizationSurface state={{}} />
+          {drawn !== "" && <Fitted controller={controller} drawn={drawn} />}
         </VisualizationProvider>
       </TopologyView>
     </div>

@@ -73,6 +73,10 @@ class Client:
     ) -> None:
         if not settings.token and not stranger:
             raise NoToken(url=settings.url)
+        # SAFETY: checked here, or the HTTP library quotes the token in the error that a terminal or a log then shows.
+        for what, value in (("The token", settings.token), ("The reason", settings.reason)):
+            if not value.isprintable() or value != value.strip():
+                raise SettingsRefused(what=what, why="it is more than one line, or has control characters or blank ends")
         self.settings = settings
         self.simulated = False
         self._on_simulated = on_simulated
@@ -283,7 +287,7 @@ def trust(settings: Settings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
     except (OSError, ssl.SSLError) as error:
         raise SettingsRefused(
-            path=str(settings.ca), why=f"no CA certificate could be read from it ({error})"
+            what=str(settings.ca), why=f"no CA certificate could be read from it ({error})"
         ) from error
 
 

@@ -56,13 +56,14 @@ class UnsafeUrl(Refused):
 
 @dataclass(eq=False)
 class SettingsRefused(Refused):
-    """The settings in {path} were not used: {why}.
+    """{what} was not used: {why}.
 
-    Correct the file, or write it anew with `ringfence config set`.
+    Correct it where it was given: a flag, the environment (RINGFENCE_URL, RINGFENCE_TOKEN, RINGFENCE_CA), or the
+    settings file, which `ringfence config set` writes.
     """
 
     status: ClassVar[int] = 400
-    path: str
+    what: str
     why: str
 
 
@@ -91,7 +92,7 @@ def check_url(url: str) -> str:
     """Give the URL back, or refuse one that is none, or that would send the token in clear beyond this machine."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsRefused(path=url, why="it is not an http or https URL")
+        raise SettingsRefused(what=url, why="it is not an http or https URL")
     loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     if parts.scheme == "http" and not loopback:
         raise UnsafeUrl(url=url)
@@ -117,12 +118,12 @@ def _read_file(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise SettingsRefused(path=str(path), why=f"others can read it (`chmod 600 {path}`)")
+        raise SettingsRefused(what=str(path), why=f"others can read it (`chmod 600 {path}`)")
     try:
         with path.open("rb") as file:
             return {key: str(value) for key, value in tomllib.load(file).items()}
     except tomllib.TOMLDecodeError as error:
-        raise SettingsRefused(path=str(path), why=str(error)) from error
+        raise SettingsRefused(what=str(path), why=str(error)) from error
 
 
 def _quoted(value: str) -> str:

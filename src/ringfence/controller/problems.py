@@ -218,9 +218,15 @@ async def _told(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        at, why = first["loc"][-1], first.get("ctx", {}).get("error", "")
+        return problem_response(Invalid(field="body", why=f"it is no JSON (at character {at}: {why})"[:300]))
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
     field = ".".join(where)[:120] or str(first["loc"][0])
-    return problem_response(Invalid(field=field, why=str(first["msg"]).removeprefix("Value error, ")[:300]))
+    # A regular expression says nothing to people.
+    unlike = "it is empty, or has characters that are not allowed there"
+    why = unlike if first["type"] == "string_pattern_mismatch" else str(first["msg"]).removeprefix("Value error, ")[:300]
+    return problem_response(Invalid(field=field, why=why))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ import pytest
 
 from ringfence.client import connection as client_module
 from ringfence.client.connection import Client, ControllerUnreachable, NotTheController
-from ringfence.client.settings import NoToken, Settings
+from ringfence.client.settings import NoToken, Settings, SettingsRefused
 from ringfence.errors import Relayed
 from ringfence.model.zones import ZoneForbids
 
@@ -34,6 +34,14 @@ class Broken(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         yield b'event: operation\ndata: {"id": "1", "state": "running"}\n\n'
         raise httpx.ReadError("gone")
+
+
+@pytest.mark.parametrize("unsendable", ["hush\n", "hush\nhush", " hush", "hush\x00", "hush\x7f"])
+def test_a_token_or_reason_that_no_header_can_carry_is_refused_and_not_shown(unsendable: str) -> None:
+    for settings in (Settings(token=unsendable), Settings(token="secret", reason=unsendable)):
+        with pytest.raises(SettingsRefused) as refused:
+            Client(settings)
+        assert "hush" not in refused.value.message
 
 
 def test_the_token_is_sent_with_every_request() -> None:

@@ -44,3 +44,10 @@ def test_only_the_owner_can_read_a_stored_token() -> None:
     path.chmod(0o644)
     with pytest.raises(SettingsRefused):
         read_settings()
+
+
+def test_what_is_no_url_is_refused_with_where_it_may_have_been_given() -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        check_url("nonsense")
+    assert refused.value.message.startswith("nonsense was not used")
+    assert "RINGFENCE_URL" in refused.value.remedy

@@ -147,7 +147,7 @@ export default function PictureView() {
   );
 }
 
-/** So wide that the buttons below stand on nothing. */
+/** So wide that the buttons below hide no name. */
 const MARGIN = 64;
 
 /** Fits the picture into its place as soon as the library has measured that, and whenever place or picture change. */

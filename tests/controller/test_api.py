@@ -261,7 +261,8 @@ def test_a_change_of_policy_or_network_is_brought_into_force_by_an_operation(clo
 
 
 def test_a_body_that_is_no_json_and_an_empty_reference_are_refused_in_words(cloud) -> None:
-    broken = problem(cloud.http.post("/v1/zones", content=b"{", headers={"Content-Type": "application/json"}), 422, "invalid")
+    as_json = {"Content-Type": "application/json"}
+    broken = problem(cloud.http.post("/v1/zones", content=b"{", headers=as_json), 422, "invalid")
     assert broken["detail"].startswith("body: it is no JSON (at character 1:")
     asked = {"name": "a", "project": "", "zone": "z", "flavor": "f", "image": "i", "networks": []}
     empty = problem(cloud.http.post("/v1/vms", json=asked), 422, "invalid")

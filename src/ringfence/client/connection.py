@@ -76,7 +76,7 @@ class Client:
         # SAFETY: checked here, or the HTTP library quotes the token in the error that a terminal or a log then shows.
         for what, value in (("The token", settings.token), ("The reason", settings.reason)):
             if not value.isprintable() or value != value.strip():
-                raise SettingsRefused(what=what, why="it is more than one line, or has control characters or blank ends")
+                raise SettingsRefused(what=what, why="it has line ends, control characters or blanks around it")
         self.settings = settings
         self.simulated = False
         self._on_simulated = on_simulated

@@ -224,9 +224,9 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
     field = ".".join(where)[:120] or str(first["loc"][0])
     # A regular expression says nothing to people.
-    unlike = "it is empty, or has characters that are not allowed there"
-    why = unlike if first["type"] == "string_pattern_mismatch" else str(first["msg"]).removeprefix("Value error, ")[:300]
-    return problem_response(Invalid(field=field, why=why))
+    unlike = first["type"] == "string_pattern_mismatch"
+    why = "it is empty, or has characters that are not allowed there" if unlike else str(first["msg"])
+    return problem_response(Invalid(field=field, why=why.removeprefix("Value error, ")[:300]))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

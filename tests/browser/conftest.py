@@ -67,8 +67,9 @@ PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A module's own: while Playwright runs, its event loop runs in this thread, and no later test could have one."""
     assert web.is_built(), "run `make web` first"
     chromium = shutil.which("chromium")
     assert chromium is not None, "these tests need Debian's chromium: `make test` installs it"
@@ -123,7 +124,14 @@ def take_seat(cloud: Cloud, context: BrowserContext, ids: dict[str, str] | None 
     page = context.new_page()
     seat = Seat(cloud=cloud, page=page, ids=ids or {})
     page.on("pageerror", lambda error: seat.complaints.append(f"script: {error}"))
-    page.on("console", lambda told: seat.complaints.append(told.text) if told.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda told: (
+            seat.complaints.append(f"{told.text} ({told.location['url']})")
+            if told.type in ("error", "warning")
+            else None
+        ),
+    )
     page.on(
         "request",
         lambda asked: (

@@ -106,21 +106,24 @@ function DeleteDialog({ policy, onClose }: { policy: Policy; onClose: () => void
       onClose={onClose}
     >
       <Content component="p">What only it allows is denied, and open connections of it are cut.</Content>
-      <DryRun change={{ policy: policy.id, becomes: null }} />
+      <DryRun change={{ policy: policy.id, becomes: null }} applying={remove.isPending} />
     </ConfirmByName>
   );
 }
 
 const MOST_SHOWN = 12;
 
-/** Tries the change as it stands, a moment after it was last touched, and shows which pairs it opens and closes. */
-export function DryRun({ change }: { change: Schemas["FenceChangeAsked"] }) {
+/**
+ * Tries the change as it stands, a moment after it was last touched, and shows which pairs it opens and closes. Not
+ * while it is being applied: it would then be tried on a fence that has it already.
+ */
+export function DryRun({ change, applying }: { change: Schemas["FenceChangeAsked"]; applying: boolean }) {
   const settled = useSettled(JSON.stringify(change), 300);
   const tried = api.useQuery(
     "post",
     "/v1/fence/dry-run",
     { body: JSON.parse(settled) as Schemas["FenceChangeAsked"] },
-    { retry: false },
+    { retry: false, enabled: !applying },
   );
   if (tried.isPending) return <Spinner size="md" aria-label="Trying the change" />;
   if (tried.error !== null) return <ProblemAlert error={tried.error} />;

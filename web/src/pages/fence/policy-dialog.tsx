@@ -102,7 +102,7 @@ export function PolicyDialog({ policy, onClose }: { policy: Policy | undefined; 
           Give each side a zone, a project or a label: what it opens and closes is then shown here before you apply it.
         </Content>
       ) : (
-        <DryRun change={{ policy: policy?.id ?? null, becomes }} />
+        <DryRun change={{ policy: policy?.id ?? null, becomes }} applying={create.isPending || change.isPending} />
       )}
     </FormDialog>
   );

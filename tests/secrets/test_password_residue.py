@@ -13,6 +13,8 @@ from tests.controller.people import Program, program
 from tests.secrets.canaries import ACCOUNT, Canaries, Wire, attempt, person_at
 from tests.secrets.memory_scan import copies, plant
 
+from ringfence.client.sealing import Recipient
+
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(1200)]
 
 SIGN_INS = 1000
@@ -63,6 +65,23 @@ def test_a_new_password_and_the_set_up_link_leave_nothing(server) -> None:
     assert first.left_in(server) | second.left_in(server) == {}
     found = {what: copies(pid, [unfit.pieces[0][:11].encode()]) for what, pid in server.pids.items()}
     assert not any(regions for each in found.values() for regions in each.values()), found
+
+
+def test_a_token_that_is_made_sealed_leaves_nothing(server) -> None:
+    person = person_at(server)
+    assert person.set_up(server.link, ACCOUNT, "my dog eats moss").status_code == 201
+    pieces: list[bytes] = []
+    for number in range(20):
+        recipient = Recipient()
+        made = person.ask("POST", "/v1/tokens", {"name": f"t{number}", "recipient": recipient.public_key})
+        assert made.status_code == 201, made.text
+        secret = recipient.open(made.json()["sealed_secret"]).encode()
+        pieces += [secret[:14], secret[14:28], secret[-14:]]
+    for what, pid in server.pids.items():
+        left = {piece: regions for piece, regions in copies(pid, pieces).items() if regions}
+        assert left == {}, what
+    answer = person.http.get("/v1/session", headers={"Authorization": f"Bearer {secret.decode()}"})
+    assert answer.json()["account"]["name"] == ACCOUNT, "and it opens the API"
 
 
 def test_the_same_scan_finds_a_copy_that_is_there(server) -> None:

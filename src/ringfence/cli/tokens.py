@@ -9,6 +9,7 @@ import typer
 
 from ringfence.cli.options import LIST_LIMIT, LimitOption, OutputOption, YesOption, complete_accounts, confirm, connect
 from ringfence.cli.output import Column, Output, field, notice, show_list, show_one
+from ringfence.client.sealing import Recipient
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: secrets that act for an account.")
 
@@ -58,7 +59,10 @@ def create_token(
     ends = None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
     body = {"name": name, "account": account, "scope": scope or [], "expires_at": ends}
     with connect(ctx) as client:
-        made = client.create("/v1/tokens", body)
+        # Sealed to a key of this program, so that nobody between has it, the web server included.
+        recipient = Recipient()
+        made = client.create("/v1/tokens", {**body, "recipient": recipient.public_key})
+        made["secret"] = recipient.open(made.pop("sealed_secret"))
     show_one(made, (*COLUMNS, field("SECRET", "secret")), output)
 
 

@@ -44,18 +44,34 @@ def add_token(
 ) -> tuple[Token, str]:
     """Add a token; give it and its secret, which nobody can read again. `scope` empty: all that its account may."""
     secret = new_secret()
+    added = add_token_by_digest(
+        session, digest_of(secret), account=account, name=name, scope=scope, valid_seconds=valid_seconds
+    )
+    return added, secret
+
+
+def add_token_by_digest(
+    session: Session,
+    secret_sha256: str,
+    *,
+    account: str,
+    name: str,
+    scope: Collection[Permission] = (),
+    valid_seconds: float | None = None,
+) -> Token:
+    """Add a token whose secret was made elsewhere."""
     values: dict[str, Any] = {
         "id": new_id(),
         "account_id": accounts.account(session, account).id,
         "name": check_name(name),
-        "secret_sha256": digest_of(secret),
+        "secret_sha256": secret_sha256,
         "scope": sorted(scope),
         "created_at": now(),
         "expires_at": None if valid_seconds is None else at(seconds_from_now=valid_seconds),
     }
     rows.insert_row(session, table, KIND, values)
     changed(session, KIND, values["id"])
-    return token(session, values["id"]), secret
+    return token(session, values["id"])
 
 
 def token(session: Session, token_id: str) -> Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import AwareDatetime, Field
 from ringfence.controller.admission import Access
 from ringfence.controller.api.accounts import check_may_give
 from ringfence.controller.api.requests import Filter, VmInPath, WithPaging, WithParts, cursor_for, told
+from ringfence.controller.api.sealed import Recipient, octets
 from ringfence.controller.api.shapes import AccountRef, Asked, Name, PageOf, Told
 from ringfence.controller.enforcement import WithAccess, check_may
 from ringfence.decide.access import may
@@ -31,6 +33,7 @@ class TokenAsked(Asked):
     expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = Field(
         default=None, description="When it ends, with an offset; never if not given."
     )
+    recipient: Recipient | None = None
 
 
 class TokenTold(Told):
@@ -47,9 +50,10 @@ class TokenTold(Told):
 
 
 class NewTokenTold(TokenTold):
-    """A token just made. The secret is not shown again."""
+    """A token just made. The secret is not shown again. For a recipient it is sealed, and never was in this server."""
 
-    secret: str
+    secret: str | None = None
+    sealed_secret: str | None = Field(default=None, description="A libsodium sealed box to the recipient, in base64.")
 
 
 @router.get("", response_model=PageOf[TokenTold])
@@ -74,19 +78,24 @@ def create_token(parts: WithParts, body: TokenAsked, access: WithAccess) -> Resp
     """
     scope = frozenset(body.scope)
     _check_no_more_than(access, body, scope)
+    sealed = None if body.recipient is None else parts.passwords.make_secret(octets(body.recipient))
     with parts.store.transaction() as session:
         own = access.grants.account
         account = own if body.account is None else accounts.account(session, body.account)
         if account.id != own.id:
             _check_may_make_for(access, account)
-        token, secret = tokens.add_token(
-            session,
-            account=account.id,
-            name=body.name,
-            scope=scope,
-            valid_seconds=None if body.expires_at is None else (body.expires_at - datetime.now(UTC)).total_seconds(),
-        )
-    made = NewTokenTold(**_fields(token), secret=secret)
+        about: dict[str, Any] = {
+            "account": account.id,
+            "name": body.name,
+            "scope": scope,
+            "valid_seconds": body.expires_at and (body.expires_at - datetime.now(UTC)).total_seconds(),
+        }
+        if sealed is None:
+            token, secret = tokens.add_token(session, **about)
+            made = NewTokenTold(**_fields(token), secret=secret)
+        else:
+            token = tokens.add_token_by_digest(session, sealed.sha256, **about)
+            made = NewTokenTold(**_fields(token), sealed_secret=base64.b64encode(sealed.sealed).decode())
     headers = {"Cache-Control": "no-store", "Location": f"/v1/tokens/{token.id}"}
     return told(made, status=201, headers=headers)
 

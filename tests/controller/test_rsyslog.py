@@ -49,7 +49,7 @@ def rsyslog(tmp_path) -> Iterator[Rsyslog]:
     for path in (pipe, port):
         os.mkfifo(path)
     # Open for writing too: reads then wait for the daemon, whenever it opens its end.
-    with open(os.open(pipe, os.O_RDWR), encoding="utf-8") as lines:
+    with os.fdopen(os.open(pipe, os.O_RDWR), encoding="utf-8") as lines:
         daemon = subprocess.Popen(["rsyslogd", "-n", "-f", str(configuration), "-i", "NONE"])
         try:
             yield Rsyslog(port=int(port.read_text()), lines=lines)

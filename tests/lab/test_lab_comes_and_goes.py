@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from tests.lab.leftovers_of_labs import holdings, namespaces_of
 
-from ringfence.errors import NotFound
 from ringfence.lab import namespaces
-from ringfence.lab.cloud import Lab, labs
+from ringfence.lab.cloud import Lab, LabMissing, labs
 
 pytestmark = pytest.mark.lab
 
@@ -119,7 +118,7 @@ def test_up_runs_everything_and_down_leaves_nothing(name):
     assert seen.interfaces
     assert lab.down()
     assert not (left := holdings(name, its_namespaces)), left
-    with pytest.raises(NotFound):
+    with pytest.raises(LabMissing):
         lab.status()
     assert not lab.down()
 

@@ -59,6 +59,9 @@ def test_a_lab_that_is_not_there_is_told_and_taking_it_down_is_no_error(name):
     asked = ringfence("lab", "status", "--name", name)
     assert (asked.returncode, asked.stdout) == (1, "")
     assert f"There is no lab {name}." in asked.stderr
+    inside = ringfence("lab", "shell", "host1", "--name", name)
+    assert inside.returncode == 1
+    assert f"ringfence lab up --name {name}" in inside.stderr
     assert ringfence("lab", "down", "--name", name).returncode == 0
 
 

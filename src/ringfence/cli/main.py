@@ -55,6 +55,14 @@ class LazyGroup(TyperGroup):
             return _named(cmd_name)
         return super().get_command(ctx, cmd_name) or _load(cmd_name)
 
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            # Typer passes on what its validator says, with the validator's own word for the kind of error.
+            wrong.message = wrong.message.removeprefix("Value error, ")
+            raise
+
     def format_help(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]
         self._naming = True
         super().format_help(ctx, formatter)  # type: ignore[arg-type]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringfence.errors import NotFound
 from ringfence.lab import places
 
 if TYPE_CHECKING:
@@ -158,11 +157,11 @@ def _up_cloud(name: str, hosts: int, tell: Callable[[str], None]) -> None:
 
 def _seen(lab: Lab) -> dict[str, Any]:
     """Look at a lab; of one that was cut short while it came up, its name is all there is."""
-    from ringfence.lab.cloud import labs  # noqa: PLC0415  # see the module's docstring
+    from ringfence.lab.cloud import LabMissing, labs  # noqa: PLC0415  # see the module's docstring
 
     try:
         record, hosts = lab.record, lab.status()
-    except NotFound:
+    except LabMissing:
         if lab.name in labs():
             return {"hosts": []}
         raise

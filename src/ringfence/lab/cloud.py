@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ringfence.errors import Invalid, NotFound, Refused
 from ringfence.lab import commands, kvm, namespaces, places, rootfs
@@ -35,6 +35,17 @@ class NotRoot(Refused):
 
     Run it as root.
     """
+
+
+@dataclass(eq=False)
+class LabMissing(Refused):
+    """There is no lab {name}.
+
+    Bring it up with `ringfence lab up --name {name}`; `ringfence lab status` tells which there are.
+    """
+
+    status: ClassVar[int] = 404
+    name: str
 
 
 @dataclass(eq=False)
@@ -83,11 +94,11 @@ class Lab:
 
     @property
     def record(self) -> Record:
-        """What was written down when it came up; raises `NotFound`."""
+        """What was written down when it came up; raises `LabMissing`."""
         try:
             return Record(**json.loads(self.places.record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            raise NotFound(kind="lab", ref=self.name) from None
+            raise LabMissing(name=self.name) from None
 
     @property
     def underlay(self) -> Underlay:
@@ -107,7 +118,7 @@ class Lab:
         return [self._host(number) for number in range(1, self.record.hosts + 1)]
 
     def host(self, name: str) -> Host:
-        """Return the host of this name (`central` too); raises `NotFound`."""
+        """Return the host of this name (`central` too); raises `NotFound`, or `LabMissing` if there is no lab."""
         for host in [*self.hosts, self.central]:
             if host.name == name:
                 return host
@@ -157,7 +168,7 @@ class Lab:
             self._up_host(host, lambda _line: None)
 
     def status(self) -> list[HostStatus]:
-        """Look at every host of the lab; raises `NotFound` if there is no such lab."""
+        """Look at every host of the lab; raises `LabMissing`."""
         return [_status(host) for host in [self.central, *self.hosts]]
 
     def _host(self, number: int) -> Host:
@@ -198,7 +209,7 @@ class Lab:
     def _write_down(self, *, hosts: int, root: Path, accelerator: kvm.Accelerator) -> None:
         try:
             before = self.record
-        except NotFound:
+        except LabMissing:
             with _lock(places.RUN / ".subnets.lock"):
                 subnet = str(choose_subnet(self.name, observe_subnets()).subnet)
                 self._save(

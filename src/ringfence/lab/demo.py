@@ -115,13 +115,19 @@ def _figures(measured: dict[str, Any]) -> dict[str, Any]:
 
 def _how_to_look_further(console: Console, cloud: Cloud, *, keep: bool) -> None:
     if keep:
-        console.print(f"The cloud is still there. Its API: {cloud.url}/docs. To use it from a terminal:")
-        console.print(
-            f"    export RINGFENCE_URL={cloud.url} RINGFENCE_TOKEN=$(cat {cloud.token_file})", highlight=False
-        )
-        console.print("    .venv/bin/ringfence vm list", highlight=False)
-        console.print("    .venv/bin/ringfence vm console red-1      (leave it with Ctrl-])", highlight=False)
-        console.print("    .venv/bin/ringfence lab shell host1 --name demo", highlight=False)
+        program = Path(sys.executable).with_name("ringfence")
+        for line in (
+            "The cloud is still there.",
+            f"    In a browser: {cloud.url}/ (sign in with the API token: cat {cloud.token_file})",
+            f"    Its API:      {cloud.url}/docs",
+            "To use it from a terminal:",
+            f"    export RINGFENCE_URL={cloud.url} RINGFENCE_TOKEN=$(cat {cloud.token_file})",
+            f"    alias ringfence={program}",
+            "    ringfence vm list",
+            "    ringfence vm console red-1      (leave it with Ctrl-])",
+            f"    ringfence lab shell host1 --name {cloud.lab.name}",
+        ):
+            console.print(line, highlight=False, soft_wrap=True)
     else:
         console.print("[bold]make demo KEEP=1[/] leaves the cloud running, to look around in it.")
     console.print(

@@ -26,12 +26,14 @@ class Pinged:
 
 def ping(shell: GuestShell, address: str, *, count: int = 3) -> Pinged:
     """Send `count` pings, five a second."""
+    _ask_anew(shell, address)
     said = shell.run(f"/usr/bin/ping -n -c {count} -i 0.2 -W 1 {address} 2>&1 | tail -n 2", timeout_seconds=count + 20)
     return _pinged(said.text)
 
 
 def tcp_echoes(shell: GuestShell, address: str, port: int = ECHO_PORT) -> bool:
     """Open a TCP connection, send a word, and tell whether the same word came back."""
+    _ask_anew(shell, address)
     said = shell.run(f"echo ringfence | timeout 4 nc -w 2 {address} {port} 2>/dev/null | head -n 1", timeout_seconds=20)
     return said.text.strip() == "ringfence"
 
@@ -42,6 +44,15 @@ def await_address(shell: GuestShell, address: str, *, timeout_seconds: float = 6
         f"until ip -4 address show dev eth0 | grep -q 'inet {address}/'; do usleep 100000; done",
         timeout_seconds=timeout_seconds,
     )
+
+
+def _ask_anew(shell: GuestShell, address: str) -> None:
+    """Have the guest forget that it asks, or asked in vain, for this address's MAC; a MAC it knows, it keeps.
+
+    Its kernel asks three times, a second apart, and then fails whatever waited. A probe that begins before the third
+    second of a denied one would be told of that one's failure, though what it asks is allowed by now.
+    """
+    shell.run(f"grep -q '^{address} .* 0x0 ' /proc/net/arp && arp -d {address}")
 
 
 def know_neighbour(shell: GuestShell, vm: dict[str, Any]) -> None:

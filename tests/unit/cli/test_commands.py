@@ -69,3 +69,9 @@ def test_evidence_is_shown_promise_by_promise(capsys: pytest.CaptureFixture[str]
     assert lines[2] == "2. Company"
     assert lines[4].strip() == "c"
     assert lines[-1] == "1 kept, 1 broken, 0 unknown, 0 pending"
+
+
+def test_an_option_that_is_none_of_the_choices_is_told_with_the_choices_and_no_more() -> None:
+    with pytest.raises(typer.BadParameter) as wrong:
+        ROOT(["zone", "list", "-o", "yml"], standalone_mode=False)
+    assert wrong.value.message == "'yml' is not one of 'table', 'json', 'yaml'."

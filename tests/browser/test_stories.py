@@ -154,6 +154,21 @@ def test_a_policy_shows_what_it_opens_before_it_does_and_what_its_end_closes(own
     expect(page.get_by_text("No policy: everything is denied")).to_be_visible()
 
 
+def test_custody_is_told_of_all_time_and_of_one_instant(own_seat) -> None:
+    vm_id = create(own_seat.cloud, {"name": "web-1", **VM})
+    page = own_seat.go(f"/vms/{vm_id}")
+    shown = page.get_by_role("grid", name="Custody")
+    expect(shown).to_contain_text("Running")
+    at = page.get_by_label("At one instant")
+    at.fill("2020-01-01T12:00:00")
+    expect(page.get_by_text("The ledger knows of no such VM at that instant")).to_be_visible()
+    at.fill("2099-01-01T12:00:00")
+    expect(shown.get_by_role("row")).to_have_count(2)
+    expect(shown).to_contain_text("Running")
+    page.get_by_role("button", name="Show all of it").click()
+    expect(shown.get_by_role("row").nth(2)).to_be_visible()
+
+
 def test_a_vm_is_deleted_only_once_its_name_is_typed_and_by_keys_alone(own_seat) -> None:
     # Its page may ask for it once more when it is gone.
     own_seat.expected += ["404"]

@@ -47,6 +47,12 @@ export function moment(then: string): string {
   return new Date(then).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** What a field for local time holds, as an instant for the API; null if it holds none. */
+export function instant(local: string): string | null {
+  const ms = Date.parse(local);
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}
+
 export function percent(part: number, whole: number): number {
   return whole > 0 ? Math.min(100, Math.round((100 * part) / whole)) : 0;
 }

@@ -1,21 +1,44 @@
 /** A VM's custody, newest first: whose it was, where, beside whom, under which addresses, and who watched. */
-import { Card, CardBody, CardTitle, Content } from "@patternfly/react-core";
+import { Button, Card, CardBody, CardTitle, Content, Flex, FormGroup, TextInput } from "@patternfly/react-core";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
+import { useId, useState } from "react";
 import { Link } from "react-router";
 
 import { api, type Schemas } from "../api/client";
-import { moment } from "../format";
+import { instant, moment } from "../format";
+import { useSettled } from "./later";
 import { Loaded } from "./page";
 import { StateLabel } from "./states";
 
 export function Custody({ vmId }: { vmId: string }) {
-  const custody = api.useQuery("get", "/v1/vms/{vm_id}/custody", { params: { path: { vm_id: vmId } } });
+  const [asked, setAsked] = useState("");
+  const at = instant(useSettled(asked));
+  const custody = api.useQuery("get", "/v1/vms/{vm_id}/custody", {
+    params: { path: { vm_id: vmId }, query: at === null ? {} : { at } },
+  });
+  const id = useId();
   return (
     <Card>
       <CardTitle component="h2">Custody</CardTitle>
       <CardBody>
-        <Content component="p">From the ledger: whose it was at each moment, where, and beside whom.</Content>
-        <Loaded of={custody}>{({ periods }) => <Periods periods={[...periods].reverse()} />}</Loaded>
+        <Flex alignItems={{ default: "alignItemsFlexEnd" }} gap={{ default: "gapMd" }}>
+          <Content component="p">From the ledger: whose it was at each moment, where, and beside whom.</Content>
+          <FormGroup label="At one instant" fieldId={id}>
+            <TextInput id={id} type="datetime-local" step={1} value={asked} onChange={(_, value) => setAsked(value)} />
+          </FormGroup>
+          <Button variant="link" isDisabled={asked === ""} onClick={() => setAsked("")}>
+            Show all of it
+          </Button>
+        </Flex>
+        <Loaded of={custody}>
+          {({ periods }) =>
+            periods.length === 0 ? (
+              <Content component="p">The ledger knows of no such VM at that instant: it was not made yet, or was gone.</Content>
+            ) : (
+              <Periods periods={[...periods].reverse()} />
+            )
+          }
+        </Loaded>
       </CardBody>
     </Card>
   );

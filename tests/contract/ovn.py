@@ -18,21 +18,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.needs import missing
 
 PATIENCE_SECONDS = 90.0
 
 
 def lab_root() -> Path:
-    """Find the lab's root file system; the test is skipped without one, unless RINGFENCE_NEED_LAB is set."""
+    """Find the lab's root file system; without one there is no test (`needs.missing`)."""
     places = [Path(os.environ["RINGFENCE_ROOTFS"])] if "RINGFENCE_ROOTFS" in os.environ else []
     places += sorted((Path(__file__).parents[2] / "build" / "lab").glob("rootfs-*"))
     for place in places:
         if (place / "usr/bin/ovn-northd").exists():
             return place
-    if "RINGFENCE_NEED_LAB" in os.environ:
-        pytest.fail("no root file system of the lab: run `make lab-root`")
-    pytest.skip("no root file system of the lab (build/lab/rootfs-*): `ringfence lab up` makes it")
+    raise missing("no root file system of the lab (build/lab/rootfs-*): run `make lab-root`")
 
 
 @dataclass

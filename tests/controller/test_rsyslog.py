@@ -50,6 +50,8 @@ def rsyslog(tmp_path) -> Iterator[Rsyslog]:
         os.mkfifo(path)
     # Open for writing too: reads then wait for the daemon, whenever it opens its end.
     with os.fdopen(os.open(pipe, os.O_RDWR), encoding="utf-8") as lines:
+        # First, whether it takes the configuration: its reasons are then told, where a daemon that ended tells nothing.
+        subprocess.run(["rsyslogd", "-N1", "-f", str(configuration)], check=True)
         daemon = subprocess.Popen(["rsyslogd", "-n", "-f", str(configuration), "-i", "NONE"])
         try:
             yield Rsyslog(port=int(port.read_text()), lines=lines)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import needs
 from tests.lab.tenants import Tenants, furnish
 
 from ringfence.lab import rootfs
@@ -19,8 +20,7 @@ _OF_TESTS = re.compile(r"[tl](\d+)(-own|-demo)?")
 @pytest.fixture(scope="session")
 def lab_root() -> Path:
     """The root of lab hosts, built if need be; the labs of tests that died are gone."""
-    if os.geteuid() != 0:
-        pytest.skip("the lab makes namespaces: run as root")
+    needs.root()
     for name in labs():
         tests = _OF_TESTS.fullmatch(name)
         if tests and not Path("/proc", tests[1]).exists():
@@ -43,8 +43,7 @@ def lab(lab_root: Path) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """One cloud of three joined hosts for all tests of this run, with two zones apart, taken away at the end."""
-    if os.geteuid() != 0:
-        pytest.skip("the lab makes namespaces: run as root")
+    needs.root()
     cloud = Cloud(name=f"t{os.getpid()}", host_count=3)
     try:
         cloud.up()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator
 
 import pytest
+from tests import needs
 
 from ringfence.client.sealing import seal
 from ringfence.controller.passwords import Passwords
@@ -14,10 +14,7 @@ from ringfence.controller.passwords import Passwords
 
 @pytest.fixture
 def root() -> None:
-    if os.geteuid() != 0:
-        if "RINGFENCE_NEED_LAB" in os.environ:
-            pytest.fail("reading another process's memory needs root")
-        pytest.skip("reading another process's memory needs root")
+    needs.root()
 
 
 class Desk:

@@ -22,7 +22,7 @@ def test_two_vms_of_one_zone_reach_each_other_across_hosts_only_once_a_policy_al
     assert tcp_echoes(shell, address(other))
 
 
-def test_what_is_allowed_passes_at_once_though_the_guest_still_waits_for_what_was_denied(tenants):
+def test_a_probe_is_not_told_of_the_denial_of_the_one_before_it(tenants):
     one, other = tenants.pair()
     shell = tenants.shell(one)
     tenants.shell(other)

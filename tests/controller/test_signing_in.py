@@ -261,6 +261,16 @@ def test_the_first_link_makes_an_administrator_and_needs_a_name(cloud, person) -
     assert code_of(person().set_up("#" + "f" * 43, "eve", PASSWORD)) == "403 set-up-refused"
 
 
+@pytest.mark.parametrize("key", [bytes(32), bytes(33)])
+def test_a_secret_is_not_made_for_a_recipient_that_is_no_key(ada, key) -> None:
+    recipient = base64.b64encode(key).decode()
+    for path, body in (("/v1/tokens", {"name": "ci"}), ("/v1/accounts/ada/setup-link", {})):
+        refused = ada.ask("POST", path, {**body, "recipient": recipient})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid"), refused.text
+        assert refused.json()["facts"]["field"] == "recipient"
+    assert "ci" not in [token["name"] for token in ada.ask("GET", "/v1/tokens").json()["items"]]
+
+
 def test_an_administrator_makes_a_link_that_only_the_asker_can_read(cloud, ada, person) -> None:
     ada.ask("POST", "/v1/zones", {"name": "red"})
     with store_of(cloud).transaction() as session:

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { ago, bytes, count, lasting, mib, opening, parseLabels, parsePorts, percent, showLabels, words } from "./format";
+import { instant, ago, bytes, count, lasting, mib, opening, parseLabels, parsePorts, percent, showLabels, words } from "./format";
 
 const NOW = Date.parse("2026-05-01T12:00:00Z");
 
@@ -56,6 +56,12 @@ describe("what is typed", () => {
   );
 
   test.each([["0"], ["65536"], ["ssh"], ["1.5"], ["-1"]])("%s is no port", (text) => expect(parsePorts(text)).toBeNull());
+});
+
+test("a field for local time holds an instant, or none", () => {
+  const then = instant("2026-01-31T12:00:00");
+  expect(then).toBe(new Date(2026, 0, 31, 12, 0, 0).toISOString());
+  expect(instant("")).toBeNull();
 });
 
 test("words are read, not codes", () => {

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ringfence.errors import Invalid
 from ringfence.model.signins import PasswordUnfit, SealedToAnotherKey, SealRefused, SignInsUnavailable
 from ringfence.passwords.messages import (
     LINE_BYTES,
@@ -118,8 +119,11 @@ class Passwords:
         return self._ask(DigestOf(key_id=key_id, box=box), Digested).sha256
 
     def make_secret(self, recipient: bytes) -> Digested:
-        """Make a secret that only the holder of the recipient's private key can read."""
-        return self._ask(MakeSecret(recipient=recipient), Digested)
+        """Make a secret that only the holder of the recipient's private key can read; raises `Invalid` for no key."""
+        try:
+            return self._ask(MakeSecret(recipient=recipient), Digested)
+        except SealRefused:
+            raise Invalid(field="recipient", why="it is no X25519 public key") from None
 
     def print_secret(self, before: str, after: str) -> str:
         """Have a new secret written to standard output between the two texts; gives its digest."""

@@ -15,11 +15,13 @@ from ringfence.controller.api.requests import Filter, VmInPath, WithPaging, With
 from ringfence.controller.api.sealed import Recipient, octets
 from ringfence.controller.api.shapes import AccountRef, Asked, Name, PageOf, Told
 from ringfence.controller.enforcement import WithAccess, check_may
+from ringfence.controller.parts import Parts
 from ringfence.decide.access import may
 from ringfence.errors import Invalid, NotFound
 from ringfence.model.access import NotPermitted, Permission
 from ringfence.model.accounts import Account, AccountKind, Token
 from ringfence.store import accounts, tokens
+from ringfence.store.ids import digest_of, new_secret
 
 router = APIRouter(prefix="/v1/tokens", tags=["accounts"])
 
@@ -78,24 +80,21 @@ def create_token(parts: WithParts, body: TokenAsked, access: WithAccess) -> Resp
     """
     scope = frozenset(body.scope)
     _check_no_more_than(access, body, scope)
-    sealed = None if body.recipient is None else parts.passwords.make_secret(octets(body.recipient))
+    digest, secret_told = _new_secret(parts, body.recipient)
     with parts.store.transaction() as session:
         own = access.grants.account
         account = own if body.account is None else accounts.account(session, body.account)
         if account.id != own.id:
             _check_may_make_for(access, account)
-        about: dict[str, Any] = {
-            "account": account.id,
-            "name": body.name,
-            "scope": scope,
-            "valid_seconds": body.expires_at and (body.expires_at - datetime.now(UTC)).total_seconds(),
-        }
-        if sealed is None:
-            token, secret = tokens.add_token(session, **about)
-            made = NewTokenTold(**_fields(token), secret=secret)
-        else:
-            token = tokens.add_token_by_digest(session, sealed.sha256, **about)
-            made = NewTokenTold(**_fields(token), sealed_secret=base64.b64encode(sealed.sealed).decode())
+        token = tokens.add_token_by_digest(
+            session,
+            digest,
+            account=account.id,
+            name=body.name,
+            scope=scope,
+            valid_seconds=None if body.expires_at is None else (body.expires_at - datetime.now(UTC)).total_seconds(),
+        )
+    made = NewTokenTold(**_fields(token), **secret_told)
     headers = {"Cache-Control": "no-store", "Location": f"/v1/tokens/{token.id}"}
     return told(made, status=201, headers=headers)
 
@@ -115,6 +114,15 @@ def delete_token(parts: WithParts, token_id: VmInPath, access: WithAccess) -> Re
             check_may_give(grants, accounts.account(session, token.account_id).roles)
         tokens.remove_token(session, token_id)
     return Response(status_code=204)
+
+
+def _new_secret(parts: Parts, recipient: str | None) -> tuple[str, dict[str, Any]]:
+    """Make a secret; give its digest, and the field that tells it. For a recipient, this process never has it."""
+    if recipient is None:
+        secret = new_secret()
+        return digest_of(secret), {"secret": secret}
+    made = parts.passwords.make_secret(octets(recipient))
+    return made.sha256, {"sealed_secret": base64.b64encode(made.sealed).decode()}
 
 
 def _check_no_more_than(access: Access, body: TokenAsked, scope: frozenset[Permission]) -> None:

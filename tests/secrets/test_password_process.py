@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from tests.secrets.memory_scan import copies, plant
 
 from ringfence.client.sealing import Recipient
+from ringfence.errors import Invalid
 from ringfence.model.signins import PasswordUnfit, SealedToAnotherKey, SealRefused, SignInsUnavailable
 
 pytestmark = pytest.mark.contract
@@ -162,7 +163,7 @@ def test_a_secret_it_makes_is_read_by_its_recipient_alone(desk) -> None:
     assert len(secret) == 43
     assert hashlib.sha256(secret.encode()).hexdigest() == made.sha256
     assert desk.passwords.digest(*desk.sealed(secret)) == made.sha256
-    with pytest.raises(SealRefused):
+    with pytest.raises(Invalid, match="recipient: it is no X25519 public key"):
         desk.passwords.make_secret(b"no key")
 
 

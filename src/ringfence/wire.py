@@ -217,10 +217,11 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     southbound: str
 
 
-class JoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class JoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a new host is given on paper: where the controller is, how to know it, and a secret that serves once.
 
-    `u`: URL of the agents' listener; `s`: the secret; `f`: SHA-256 of the CA certificate (DER), hex; `n`: host name.
+    `u`: URL of the agents' listener; `s`: the secret; `f`: SHA-256 of the CA certificate (DER), hex; `n`: host name;
+    `h`: the id of the host that it lets join again, "" if it makes a new one.
     """
 
     PREFIX: ClassVar[str] = "rf1."
@@ -230,6 +231,7 @@ class JoinToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     s: str
     f: str
     n: str
+    h: str = ""
 
     def text(self) -> str:
         return self.PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")

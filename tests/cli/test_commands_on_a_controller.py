@@ -120,7 +120,7 @@ def test_what_a_vm_needs_is_made_by_the_command_line(ringfence: Ringfence, tmp_p
     assert ringfence.json("flavor create small --vcpus 1 --memory 64MiB --disk 1GiB")["disk_bytes"] == 1 << 30
     ringfence(f"image import {disk} --name blank --digest {'0' * 64}", code=1)
     assert ringfence.json(f"image import {disk} --name blank")["state"] == "ready"
-    assert "ringfence-agent join rf1." in ringfence("host invite h1").stdout
+    assert ringfence("host invite h1").stdout.startswith("rf1.")
 
 
 def test_a_refusal_exits_1_and_says_why_for_every_host(furnished: Ringfence) -> None:

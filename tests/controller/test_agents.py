@@ -14,7 +14,7 @@ from tests.controller.conftest import obey
 
 from ringfence.controller.authority import Authority
 from ringfence.controller.problems import CertificateRefused
-from ringfence.errors import Invalid, NotFound
+from ringfence.errors import Invalid, NameTaken, NotFound
 from ringfence.fakes.agent import FakeAgent, check, client_context, fetch_ca
 from ringfence.model.hosts import HostState, HostUnreachable, JoinTokenRefused
 from ringfence.model.zones import ZoneForbids
@@ -135,6 +135,52 @@ def test_a_removed_hosts_certificate_is_refused_at_once(cloud) -> None:
 
     cloud.loop.run(beat_twice())
     assert cloud.get("/v1/hosts/h1", expect=404)["code"] == "not-found"
+
+
+def test_a_host_that_joins_again_stays_what_it_is_and_its_certificate_before_is_refused(
+    cloud_on_both, tmp_path
+) -> None:
+    cloud = cloud_on_both
+    before = cloud.join("h1")
+    cloud.loop.run(_beat(before))
+    cloud.post("/v1/hosts/h1/cordon", expect=200)
+    token = cloud.post("/v1/hosts/invitations", {"name": "h1", "again": True}, expect=201)["token"]
+    assert JoinToken.parse(token).h == before.host_id
+    cloud.loop.run(_beat(before))
+    after = cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.7", folder=tmp_path / "again", act=obey))
+    with pytest.raises(CertificateRefused):
+        cloud.loop.run(_beat(before))
+    cloud.loop.run(_beat(after))
+    host = cloud.get("/v1/hosts/h1")
+    assert (after.host_id, after.name) == (before.host_id, "h1")
+    assert (host["id"], host["state"], host["underlay_address"]) == (before.host_id, "cordoned", "192.0.2.7")
+    with pytest.raises(JoinTokenRefused, match="used already"):
+        cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.7", folder=tmp_path / "more", act=obey))
+
+
+def test_only_a_host_that_is_there_is_invited_again_and_one_that_was_removed_is_not_let_in(cloud, tmp_path) -> None:
+    again = {"name": "h1", "again": True}
+    assert cloud.post("/v1/hosts/invitations", again, expect=404)["code"] == "not-found"
+    cloud.join("h1")
+    token = cloud.post("/v1/hosts/invitations", again, expect=201)["token"]
+    cloud.delete("/v1/hosts/h1", expect=204, reason="sold")
+    cloud.join("h1")
+    with pytest.raises(JoinTokenRefused, match="removed"):
+        cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.9", folder=tmp_path / "late", act=obey))
+
+
+def test_a_token_made_for_a_name_before_a_host_of_that_name_joined_does_not_make_its_holder_that_host(
+    cloud, tmp_path
+) -> None:
+    token = cloud.invite("h1")
+    cloud.join("h1")
+    with pytest.raises(NameTaken):
+        cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.9", folder=tmp_path / "late", act=obey))
+
+
+async def _beat(agent) -> None:
+    async with agent.http() as http:
+        await agent.beat(http)
 
 
 def test_a_host_is_told_its_fellows_as_they_come_and_go(cloud) -> None:

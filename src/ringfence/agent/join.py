@@ -1,14 +1,18 @@
-"""Joining: from a token to a certificate, and a switch that dials the southbound. Run once, by root, by hand.
+"""Joining: from a token to a certificate, and a switch that dials the southbound. Run by root, by hand.
 
-The private key is made here and never leaves. Nothing is written before the controller has answered.
+The private key is made here and never leaves. Nothing is written before the controller has answered. What a host is, it
+does not lose by mistake: see `check_may_join`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import hashlib
 import os
 import pwd
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,15 +27,58 @@ from ringfence.agent import switch
 from ringfence.agent.dial import Controller, own_address
 from ringfence.agent.settings import JOINED_FILE, Settings, read_settings
 from ringfence.errors import Invalid
-from ringfence.model.hosts import JoinTokenRefused
+from ringfence.model.hosts import JoinedAlready, JoinTokenRefused, VmsHere
 from ringfence.wire import PROTOCOL, JoinAnswer, JoinRequest, JoinToken, encode
 
 Tell = Callable[[str], None]
 
 
-def join(text: str, settings: Settings, *, tell: Tell) -> JoinAnswer:
-    """Join the cloud the token speaks of; raises what refuses it. A host that joined before is joined anew."""
+def read_token(file: Path | None) -> str:
+    """Read the token from the file, or ask for it unseen, or take it from standard input; raises `Invalid`."""
+    if file is not None:
+        try:
+            with file.open(encoding="utf-8") as told:
+                return told.read(JoinToken.LONGEST + 2)
+        except (OSError, UnicodeDecodeError) as error:
+            # Not the file's name: it may be a token that was meant for elsewhere.
+            why = error.strerror if isinstance(error, OSError) else None
+            raise Invalid(field="--token-file", why=why or "it is not text") from None
+    if sys.stdin.isatty():
+        with contextlib.suppress(EOFError):
+            return getpass.getpass("Join token: ")
+        return ""
+    return sys.stdin.readline(JoinToken.LONGEST + 2)
+
+
+def check_may_join(token: JoinToken, settings: Settings, *, anew: bool) -> None:
+    """Refuse to lose what this host is: its identity unless it is to join `anew`, and its VMs in any case.
+
+    A token that gives this very host a new certificate takes nothing away.
+    """
+    if token.h and (not settings.host_id or (token.h == settings.host_id and token.f == _known_ca(settings))):
+        return
+    # SAFETY: each VM's folder holds its owner's data, and a host of another name would know nothing of it.
+    if settings.vms.exists() and (vms := sorted(folder.name for folder in settings.vms.iterdir())):
+        raise VmsHere(vms=vms, folder=str(settings.vms))
+    if not anew and any(file.exists() for file in (settings.key_file, settings.certificate_file)):
+        raise JoinedAlready(name=settings.name or "NAME")
+
+
+def _known_ca(settings: Settings) -> str:
+    try:
+        return _fingerprint(settings.ca_file.read_text())
+    except (OSError, ValueError):
+        return ""
+
+
+def _fingerprint(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.strip())).hexdigest()
+
+
+def join(text: str, settings: Settings, *, anew: bool, tell: Tell) -> JoinAnswer:
+    """Join the cloud the token speaks of; raises what refuses it."""
     token = JoinToken.parse(text)
+    check_may_join(token, settings, anew=anew)
     address = settings.underlay_address or own_address(token.u)
     tell(f"controller: {token.u}")
     ca = fetch_ca(token)
@@ -69,7 +116,7 @@ def fetch_ca(token: JoinToken) -> str:
     _, content = Controller(token.u, unverified).request("GET", "/agent/v1/ca")
     try:
         pem = content.decode("ascii")
-        fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.strip())).hexdigest()
+        fingerprint = _fingerprint(pem)
     except ValueError:
         raise JoinTokenRefused(why="of another controller: what answers there gives no certificate") from None
     if fingerprint != token.f:

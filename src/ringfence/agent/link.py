@@ -311,6 +311,6 @@ def _patiently(attempt: Callable[[], T]) -> T:
 def run(settings: Settings) -> int:
     """Run the link."""
     if not Path(settings.certificate_file).exists():
-        raise Invalid(field="certificate", why="this host has not joined: ringfence-agent join TOKEN")
+        raise Invalid(field="certificate", why="this host has not joined: ringfence-agent join")
     Link(settings).run()
     return 0

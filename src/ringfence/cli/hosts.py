@@ -84,19 +84,25 @@ def show_host(ctx: typer.Context, host: HostArgument, output: OutputOption = Out
 def invite_host(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The name the host will have.")],
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="For a host that is here: it gets a new certificate, and stays what it is."),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make a join token for a host. It serves once, and carries the fingerprint of the controller's CA.
 
-    Example: ringfence host invite h1    (then, on the host: ringfence-agent join TOKEN)
+    Example: ringfence host invite h1    (then, on the host: ringfence-agent join)
     """
     with connect(ctx) as client:
-        invitation = client.create("/v1/hosts/invitations", {"name": name})
+        invitation = client.create("/v1/hosts/invitations", {"name": name, "again": again})
     if output is not Output.TABLE:
         show_value(invitation, output)
         return
-    notice(f"On the host that is to be {name}, as root:")
-    print(f"ringfence-agent join {invitation['token']}")
+    notice(
+        f"On the host that {'is' if again else 'is to be'} {name}, as root, run `ringfence-agent join` and paste this:"
+    )
+    print(invitation["token"])
 
 
 @app.command("cordon")

@@ -114,13 +114,17 @@ def _joined(parts: Parts, asked: JoinRequest) -> JoinAnswer:
     # ORDER: one transaction, so that a join that fails leaves the token good, and one that succeeds uses it up.
     with parts.store.transaction() as session:
         invitation = invitations.use_invitation(session, asked.secret)
-        host = hosts.add_host(
-            session,
-            name=invitation.name,
-            underlay_address=address,
-            agent_version=asked.agent_version[:64],
-            state=HostState.JOINING,
-        )
+        version = asked.agent_version[:64]
+        if invitation.host_id is not None:
+            host = hosts.rejoin_host(session, invitation.host_id, underlay_address=address, agent_version=version)
+        else:
+            host = hosts.add_host(
+                session,
+                name=invitation.name,
+                underlay_address=address,
+                agent_version=version,
+                state=HostState.JOINING,
+            )
         certificate = parts.authority.issue_for_host(host.id, asked.csr, address)
         issued = x509.load_pem_x509_certificate(certificate.encode())
         fingerprint = issued.fingerprint(hashes.SHA256()).hex()

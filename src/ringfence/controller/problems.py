@@ -85,7 +85,8 @@ class TokenUnknown(Refused):
 class CertificateRefused(Refused):
     """The client certificate is {why}.
 
-    Join the host again with a new token: `ringfence host invite NAME`, then `ringfence-agent join TOKEN`.
+    Give the host a new one: `ringfence host invite --again NAME` (without `--again` if it was removed), then, on the
+    host, `ringfence-agent join`.
     """
 
     status: ClassVar[int] = 403

@@ -43,9 +43,10 @@ def install(host: Host, deb: Path, *, accelerator: str) -> None:
     host.write(_SETTINGS, f'accelerator = "{accelerator}"\nmemory_mib = {_share_of_memory_mib()}\n')
 
 
-def join(host: Host, token: str) -> None:
-    """Join the controller, as the operator of a host does."""
-    host.run(["ringfence-agent", "join", token], timeout_seconds=60)
+def join(host: Host, token: str, *, anew: bool = False) -> None:
+    """Join the controller, as the operator of a host does; `anew`: as another than it is."""
+    options = ["--anew"] if anew else []
+    host.run(["ringfence-agent", "join", *options], timeout_seconds=60, input_text=f"{token}\n")
 
 
 def start(host: Host, *, name: str | None = None, environment: Mapping[str, str] | None = None) -> None:

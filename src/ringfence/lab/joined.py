@@ -97,6 +97,11 @@ class Cloud:
         """The CA that the controller made for itself."""
         return self.data / "ca" / "ca.crt"
 
+    @property
+    def agents_url(self) -> str:
+        """Where hosts dial the controller."""
+        return f"https://{self.lab.controller_address}:{AGENTS_PORT}"
+
     @cached_property
     def client(self) -> Client:
         ca = self.ca_file if self._tls_at else None
@@ -203,7 +208,7 @@ class Cloud:
         agents.kill(host)
         host.stop_ovn_controller()
         token = token or self.client.create("/v1/hosts/invitations", {"name": host.name})["token"]
-        agents.join(host, token)
+        agents.join(host, token, anew=True)
         self._start(host)
         self.await_hosts()
 

@@ -102,6 +102,38 @@ class JoinTokenRefused(Refused):
 
 
 @dataclass(eq=False)
+class TokenInArguments(Refused):
+    """A join token is not taken from the command line, where every user of the host could read it.
+
+    Take that one for known, and make another: `ringfence host invite NAME`. Then run `ringfence-agent join`, and paste
+    it, or give it on standard input or in a file (`--token-file`).
+    """
+
+
+@dataclass(eq=False)
+class JoinedAlready(Refused):
+    """This host has joined already, as {name}; nothing of that was touched.
+
+    For a new certificate under its present name use a token of `ringfence host invite --again {name}`. To give up what
+    it is and join as another, add `--anew`.
+    """
+
+    name: str
+
+
+@dataclass(eq=False)
+class VmsHere(Refused):
+    """This host has VMs ({vms}), and they would be lost to the controller that knows them.
+
+    Move or delete them first. For a new certificate under the host's present name use a token of `ringfence host invite
+    --again NAME`: its VMs stay. VMs that no controller knows any more are yours to clear: their disks are in {folder}.
+    """
+
+    vms: list[str]
+    folder: str
+
+
+@dataclass(eq=False)
 class HostUnreachable(Unreachable):
     """Host {host} has not answered {asked} within {patience_seconds} s.
 

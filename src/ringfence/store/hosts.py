@@ -65,6 +65,15 @@ def add_host(
     return host(session, host_id)
 
 
+def rejoin_host(session: Session, host_id: str, *, underlay_address: str, agent_version: str) -> Host:
+    """Have a known host join again, from this address; what it was and ran, it is and runs."""
+    row = rows.find_row(session, table, KIND, host_id)
+    rows.change_row(session, table, KIND, row, None, {"underlay_address": underlay_address})
+    session.execute(update(host_reports).where(host_reports.c.host_id == row.id).values(agent_version=agent_version))
+    changed(session, KIND, row.id)
+    return host(session, row.id)
+
+
 def host(session: Session, ref: str) -> Host:
     """Read a host by id or name."""
     found = rows.find_row(session, table, KIND, ref)

@@ -177,7 +177,7 @@ LEDGERED: dict[str, Told] = {
     ),
     "invitations": Told(
         kind="invitation",
-        shown=_columns("id name created_at expires_at used_at"),
+        shown=_columns("id name created_at expires_at used_at host_id"),
         secret=_columns("secret_sha256"),
     ),
     "tokens": Told(

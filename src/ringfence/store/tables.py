@@ -353,6 +353,8 @@ invitations = Table(
     Column("created_at", String(32), nullable=False),
     Column("expires_at", String(32), nullable=False),
     Column("used_at", String(32), nullable=True),
+    # Of the host that joins again by it; it may be gone by then.
+    Column("host_id", String(36), nullable=True),
 )
 
 tokens = Table(

@@ -149,7 +149,7 @@ def test_a_second_join_with_a_used_token_is_refused_and_the_host_stays_what_it_w
     try:
         before = host.run(IDENTITY).out
         with pytest.raises(commands.CommandFailed, match=r"\[join-token-refused\]"):
-            agents.join(host, token)
+            agents.join(host, token, anew=True)
         assert host.run(IDENTITY).out == before
         assert host.run(["find", "/etc/ringfence", "-name", "*.new"]).out == ""
     finally:

@@ -127,10 +127,11 @@ function InviteDialog({ onClose }: { onClose: () => void }) {
     return (
       <FormDialog title={`Invitation of ${invited.name}`} submit="Done" busy={false} error={null} onSubmit={onClose} onClose={onClose} wide>
         <Content component="p">
-          Run this on the host as root. The token serves once, until {moment(invited.expires_at)}, and is not shown again.
+          Run <code>ringfence-agent join</code> on the host as root, and paste this token there. It serves once, until{" "}
+          {moment(invited.expires_at)}, and is not shown again.
         </Content>
-        <ClipboardCopy isReadOnly hoverTip="Copy" clickTip="Copied" textAriaLabel="The command to run on the host">
-          {`ringfence-agent join ${invited.token}`}
+        <ClipboardCopy isReadOnly hoverTip="Copy" clickTip="Copied" textAriaLabel="The join token">
+          {invited.token}
         </ClipboardCopy>
       </FormDialog>
     );

@@ -108,7 +108,7 @@ function Capacity({ seen }: { seen: Schemas["OverviewTold"] }) {
   if (hosts === 0) {
     return (
       <Nothing icon={CheckCircleIcon} title="No host has joined yet" link={{ to: "/hosts", label: "Invite a host" }}>
-        A cloud begins with its first hypervisor: invite one, and run the command that you are given on it.
+        A cloud begins with its first hypervisor: invite one, and join it with the token that you are given.
       </Nothing>
     );
   }

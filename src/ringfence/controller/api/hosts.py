@@ -35,10 +35,14 @@ router = APIRouter(prefix="/v1/hosts", tags=["hosts"])
 class InvitationAsked(Asked):
     name: Name
     valid_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 3600
+    again: bool = Field(
+        default=False,
+        description="For a host that is here: it stays what it is, and its certificate up to then is refused.",
+    )
 
 
 class InvitationTold(Told):
-    """Run `ringfence-agent join TOKEN` on the host. The token serves once, and is not shown again."""
+    """Run `ringfence-agent join` on the host, and paste the token. It serves once, and is not shown again."""
 
     name: str
     token: str
@@ -98,14 +102,16 @@ def list_hosts(parts: WithParts, paging: WithPaging) -> Response:
 
 @router.post("/invitations", status_code=201, response_model=InvitationTold)
 def invite_host(parts: WithParts, body: InvitationAsked) -> Response:
-    """Invite a host: make its join token.
+    """Invite a host, or one that is here already to join again: make its join token.
 
     There is no idempotency here, since a repetition would have to keep the secret; an unused token just expires.
     """
     with parts.store.transaction() as session:
-        invitation, secret = invitations.add_invitation(session, name=body.name, valid_seconds=body.valid_seconds)
+        invitation, secret = invitations.add_invitation(
+            session, name=body.name, valid_seconds=body.valid_seconds, again=body.again
+        )
     url = f"https://{parts.agents_address}"
-    token = JoinToken(u=url, s=secret, f=parts.authority.fingerprint, n=invitation.name)
+    token = JoinToken(u=url, s=secret, f=parts.authority.fingerprint, n=invitation.name, h=invitation.host_id or "")
     invited = InvitationTold(name=invitation.name, token=token.text(), expires_at=invitation.expires_at)
     return told(invited, status=201, headers={"Cache-Control": "no-store"})
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.store.conftest import new_vm
 
 from ringfence.errors import Invalid, NotFound, StillUsed
-from ringfence.model.networks import NetworkFull
+from ringfence.model.networks import NetworkFull, NetworksOverlap
 from ringfence.store import networks, projects, vms
 from ringfence.store.engine import Store, make_engine
 
@@ -87,6 +87,26 @@ def test_a_network_of_another_project_is_not_there(cloud):
         networks.add_network(session, name="theirs", cidr="10.2.0.0/24", project="other")
     with pytest.raises(NotFound):
         cloud.add_vm("r", networks=["theirs"])
+
+
+@pytest.mark.parametrize(
+    ("cidr", "apart"),
+    [("10.1.0.0/24", False), ("10.1.0.128/25", False), ("10.0.0.0/8", False), ("10.1.1.0/24", True)],
+    ids=["the same range", "a part of it", "more than it", "the range beside it"],
+)
+def test_a_vm_is_on_two_networks_only_if_their_ranges_are_apart(cloud, cidr, apart):
+    with cloud.store.transaction() as session:
+        networks.add_network(session, name="other", cidr=cidr)
+        networks.add_network(session, name="between", cidr="192.168.0.0/24")
+    if apart:
+        assert len(cloud.add_vm("r", networks=["web", "between", "other"]).ports) == 3
+        return
+    with pytest.raises(NetworksOverlap) as refused:
+        cloud.add_vm("r", networks=["web", "between", "other"])
+    assert refused.value.facts == {"one": "web", "one_cidr": "10.1.0.0/24", "other": "other", "other_cidr": cidr}
+    assert "web (10.1.0.0/24) and other" in str(refused.value)
+    with cloud.store.reading() as session:
+        assert vms.all_vms(session) == ()
 
 
 def test_a_network_with_a_vm_stays_and_an_empty_one_goes(cloud):

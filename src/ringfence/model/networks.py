@@ -46,6 +46,19 @@ class NetworkFull(Refused):
 
 
 @dataclass(eq=False)
+class NetworksOverlap(Refused):
+    """Networks {one} ({one_cidr}) and {other} ({other_cidr}) overlap, and a VM on both could not tell them apart.
+
+    Put the VM on one of them, or make a network whose range is its own.
+    """
+
+    one: str
+    one_cidr: str
+    other: str
+    other_cidr: str
+
+
+@dataclass(eq=False)
 class FenceUnreachable(Unreachable):
     """OVN's {database} database at {where} does not answer: {why}.
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 from sqlalchemy import Row, insert, select
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from ringfence.decide.access import Grants
 from ringfence.errors import Invalid, StoreBusy
 from ringfence.model.names import HostId, NetworkId, PortId, ProjectId, VmId, check_name
-from ringfence.model.networks import Network, NetworkFull, Port
+from ringfence.model.networks import Network, NetworkFull, NetworksOverlap, Port
 from ringfence.store import projects, rows
 from ringfence.store.access import network_for, seen_networks
 from ringfence.store.engine import changed, fence_changed
@@ -88,9 +89,11 @@ def remove_network(session: Session, ref: str, *, revision: int | None = None) -
 def add_ports(session: Session, vm_id: VmId, project_id: ProjectId, refs: Sequence[str]) -> None:
     """Give the VM a port on each network, with a MAC and the first free address.
 
-    A network of another project is `NotFound`: whose networks there are is not told.
+    A network of another project is `NotFound`: whose networks there are is not told. Of two networks whose ranges
+    overlap a VM has a port on one only: `NetworksOverlap`.
     """
     found = [(position, network_for(session, project_id, ref)) for position, ref in enumerate(refs)]
+    _check_apart([row for _, row in found])
     # ORDER: by id, so that two VMs on the same networks lock them in one order.
     for position, row in sorted(found, key=lambda pair: str(pair[1].id)):
         # On PostgreSQL, racers for an address wait here; the unique constraint holds whoever goes round it.
@@ -118,6 +121,12 @@ def first_free(cidr: str, taken: Iterable[str]) -> str | None:
     # Ends: among the first len(used) + 1 candidates one is free, or the range is at its end.
     number = next((number for number in candidates if number not in used), None)
     return None if number is None else str(ipaddress.IPv4Address(number))
+
+
+def _check_apart(found: Sequence[Row[Any]]) -> None:
+    for one, other in combinations(found, 2):
+        if one.id != other.id and ipaddress.IPv4Network(one.cidr).overlaps(ipaddress.IPv4Network(other.cidr)):
+            raise NetworksOverlap(one=one.name, one_cidr=one.cidr, other=other.name, other_cidr=other.cidr)
 
 
 def _add_port(session: Session, vm_id: VmId, row: Row[Any], position: int) -> None:

@@ -19,6 +19,7 @@ from ringfence.errors import (
     StoreUnreachable,
     known_errors,
 )
+from ringfence.model.operations import OperationKind
 from ringfence.model.policies import Protocol, Selector
 from ringfence.store import operations, policies, projects, vms, zones
 from ringfence.store.engine import Store, changed, make_engine
@@ -55,6 +56,21 @@ def test_a_transaction_that_fails_rings_no_bell_and_leaves_nothing(store, rung):
     assert rung == []
     with store.reading() as session:
         assert projects.projects(session).items == ()
+
+
+def test_what_may_be_lost_rings_its_bell_too_and_tells_no_ledger(store, rung):
+    with store.transaction() as session:
+        operation = operations.add_operation(
+            session, kind=OperationKind.APPLY_FENCE, subject_id="fence", subject_name="fence"
+        )
+        before = session.execute(text("SELECT count(*) FROM ledger_pending")).scalar_one()
+    rung.clear()
+    with store.losable() as session:
+        operations.step_began(session, operation.id, 1, "look")
+    assert rung == [("operation", operation.id)]
+    with store.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM ledger_pending")).scalar_one() == before
+        assert session.execute(text("SELECT count(*) FROM ledger_pending WHERE actor_kind = ''")).scalar_one() == 0
 
 
 def test_a_change_rings_once_however_often_it_is_noted(store, rung):

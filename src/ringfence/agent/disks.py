@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ringfence.agent import commands
@@ -95,10 +96,15 @@ class Disks:
         try:
             with self._translated(f"VM {spec.name}"):
                 folder.mkdir(mode=0o711, exist_ok=True)
-                changed = self._make_disk(folder, source, spec)
-                return self._make_seed(folder, spec) or changed
+                # At once: the seed's tool waits more than it works. Both have ended before either's error is told.
+                with ThreadPoolExecutor(1) as beside:
+                    seed = beside.submit(self._make_seed, folder, spec)
+                    changed = self._make_disk(folder, source, spec)
+                return seed.result() or changed
         except BaseException:
             with contextlib.suppress(OSError):
+                if not (folder / DISK).exists():
+                    (folder / SEED).unlink(missing_ok=True)
                 folder.rmdir()  # only if it is empty: a disk that was there before stays
             raise
 

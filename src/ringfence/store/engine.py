@@ -8,7 +8,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -190,17 +190,18 @@ class Store:
             signing.sign_off(connection)
             if session.info.get(_FENCE):
                 _bump_fence(session)
-            changes = list(session.info.get(_CHANGES, ()))
-        for kind, noun_id in changes:
-            self._ring(kind, noun_id)
+            changes = _changes(session)
+        self._ring(changes)
 
     @contextmanager
     def losable(self) -> Iterator[Session]:
-        """Write what a power cut may take back: counts and notes of use. It rings no bell, and waits for no disk."""
+        """Write what a power cut may take back, and no ledger tells: counts, progress. It waits for no disk."""
         with self._turn(), translated(), Session(self._losers) as session, session.begin():
             if self.engine.dialect.name == "postgresql":
                 session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
+            changes = _changes(session)
+        self._ring(changes)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -212,13 +213,14 @@ class Store:
         """Close every connection that no transaction holds."""
         self.engine.dispose()
 
-    def _ring(self, kind: str, noun_id: str) -> None:
-        for bell in self._bells:
-            try:
-                bell(kind, noun_id)
-            except Exception:  # noqa: BLE001
-                # The change is committed: a bell that fails must not make it look undone.
-                _LOG.exception("a bell failed at the change of %s %s", kind, noun_id)
+    def _ring(self, changes: Iterable[tuple[str, str]]) -> None:
+        for kind, noun_id in changes:
+            for bell in self._bells:
+                try:
+                    bell(kind, noun_id)
+                except Exception:  # noqa: BLE001
+                    # The change is committed: a bell that fails must not make it look undone.
+                    _LOG.exception("a bell failed at the change of %s %s", kind, noun_id)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -249,6 +251,10 @@ def changed(session: Session, kind: str, noun_id: str) -> None:
     """Ring for this change once the transaction is committed."""
     changes: dict[tuple[str, str], None] = session.info.setdefault(_CHANGES, {})
     changes[(kind, noun_id)] = None
+
+
+def _changes(session: Session) -> list[tuple[str, str]]:
+    return list(session.info.get(_CHANGES, ()))
 
 
 def fence_changed(session: Session) -> None:

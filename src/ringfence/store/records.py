@@ -42,7 +42,8 @@ class StoredRecords:
         return self._read(operations.unfinished_operations)
 
     def step_began(self, operation_id: OperationId, number: int, name: str) -> None:
-        self._write(lambda session: operations.step_began(session, operation_id, number, name))
+        # After a power cut that takes it back, the step is done again, and says again that it began.
+        self._write(lambda session: operations.step_began(session, operation_id, number, name), losable=True)
 
     def step_ended(self, operation_id: OperationId, number: int, state: StepState, detail: str) -> None:
         self._write(lambda session: operations.step_ended(session, operation_id, number, state, detail))
@@ -129,10 +130,10 @@ class StoredRecords:
         with self._store.reading() as session:
             return read(session)
 
-    def _write(self, write: Callable[[Session], None]) -> None:
+    def _write(self, write: Callable[[Session], None], *, losable: bool = False) -> None:
         for attempt in range(TRIES):
             try:
-                with self._store.transaction() as session:
+                with self._store.losable() if losable else self._store.transaction() as session:
                     write(session)
             except StoreBusy:
                 if attempt == TRIES - 1:

@@ -306,14 +306,14 @@ def known_errors() -> Mapping[str, type[RingfenceError]]:
 
 
 class _Shown(dict[str, Any]):
-    """Facts as a message shows them: lists with commas, mappings as `key: value` pairs."""
+    """Facts as a message shows them: lists with commas, mappings as `key: value` pairs, an empty list as `none`."""
 
     def __getitem__(self, key: str) -> str:
         value = super().__getitem__(key)
         if isinstance(value, Mapping):
             return "; ".join(f"{k}: {v}" for k, v in value.items())
         if isinstance(value, list | tuple | set | frozenset):
-            return ", ".join(str(v) for v in value)
+            return ", ".join(str(v) for v in value) or "none"
         return str(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -242,6 +242,29 @@ def test_for_every_route_and_every_role_the_answer_is_what_the_table_says(cloud_
                 if not right:
                     wrong.append(f"{who} {route}: {wanted}, but {status} {told.get('detail', '')}")
     assert wrong == []
+
+
+def test_no_route_overlooks_a_query_parameter_that_it_does_not_know(cloud) -> None:
+    furnish_cloud(cloud)
+    others = {
+        "accept_handover": Ask("POST", "/v1/handovers/none/accept"),
+        "delete_handover": Ask("DELETE", "/v1/handovers/none"),
+        "delete_token": Ask("DELETE", "/v1/tokens/none"),
+        "follow_changes": Ask("GET", "/v1/events"),
+    }
+    every = asks(add_tenant(cloud, "shop"), 0) | others
+    assert set(every) == set(ROUTES)
+    # A browser comes back from the provider with whatever that adds.
+    for route in set(ROUTES) - {"docs", "end_provider_session"}:
+        ask = every[route]
+        joint = "&" if "?" in ask.path else "?"
+        status, told = answer(cloud, cloud.http, replace(ask, path=f"{ask.path}{joint}projcet=shop"))
+        assert (status, told.get("code")) == (422, "unknown-parameter"), route
+        assert told["facts"]["parameter"] == "projcet"
+    listed = cloud.http.get("/v1/zones?projcet=shop").json()
+    assert listed["detail"] == "There is no query parameter projcet here; known are: cursor, limit."
+    assert cloud.http.get("/v1/zones?limit=1&limit=2").json()["facts"]["field"] == "limit"
+    assert cloud.http.get("/v1/session/oidc/callback?state=x&session_state=y").json()["code"] == "provider-denied"
 
 
 def test_a_route_that_is_not_in_the_table_fails_the_build() -> None:

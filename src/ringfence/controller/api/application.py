@@ -53,6 +53,7 @@ from ringfence.controller.enforcement import Of, enforcing
 from ringfence.controller.gate import Gate
 from ringfence.controller.parts import Parts
 from ringfence.controller.problems import Problem
+from ringfence.controller.queries import check_query, query_names
 from ringfence.controller.signing_in import SignIns
 from ringfence.controller.web import web_app
 from ringfence.decide.access import may
@@ -96,7 +97,8 @@ A private cloud for KVM hosts that keeps its tenants apart and can prove it.
 Every request carries `Authorization: Bearer TOKEN`. What takes long is an **operation**: it is returned at once, and
 followed at `/v1/operations/{id}/events`. Errors are problem documents (RFC 9457) whose `code` is stable and whose
 `family` says what may now be assumed. Lists are paged by `cursor`. A change needs the `ETag` of what was changed in
-`If-Match`. A create repeated with the same `Idempotency-Key` is done once.
+`If-Match`. A create repeated with the same `Idempotency-Key` is done once. Fields and query
+parameters that are not known are refused.
 """
 _CONTENT_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
@@ -135,7 +137,7 @@ def routes(*, simulated: bool = False) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
-        dependencies=[Depends(enforcing(ROUTES))],
+        dependencies=[Depends(enforcing(ROUTES)), Depends(check_query)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     problems.install(app)
@@ -146,6 +148,7 @@ def routes(*, simulated: bool = False) -> FastAPI:
         app.include_router(router)
     every = [route for router in routers for route in router.routes]
     check_routes(every)
+    app.state.query_names = {route.name: query_names(route) for route in every}
     app.state.for_nobody = [route for route in every if ROUTES[route.name].of is Of.NOBODY]
     app.router.default = web_app
     return app

@@ -30,24 +30,49 @@ FLAGS = [
 ]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Seat:
-    """Somebody at a browser, signed in. `complaints` are what the browser objected to: scripts, policies, requests."""
+    """Somebody at a browser. `complaints` are what the browser objected to: scripts, policies, requests."""
 
-    cloud: Cloud
+    url: str
     page: Page
-    ids: dict[str, str] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
     """Parts of complaints that a test provokes."""
 
-    @property
-    def url(self) -> str:
-        return f"http://{self.cloud.controller.api_address}"
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        self.page.on(
+            "console",
+            lambda told: (
+                self.complaints.append(f"{told.text} ({told.location['url']})")
+                if told.type in ("error", "warning")
+                else None
+            ),
+        )
+        self.page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((self.url, self.url.replace("http", "ws", 1), "data:", "blob:"))
+                else self.complaints.append(f"asked a stranger: {asked.url}")
+            ),
+        )
 
     def go(self, path: str) -> Page:
         self.page.goto(f"{self.url}{path}")
         return self.page
+
+    def unexpected(self) -> list[str]:
+        return [one for one in self.complaints if not any(part in one for part in self.expected)]
+
+
+@dataclass(kw_only=True)
+class OwnSeat(Seat):
+    """Before a controller in the tests' own process."""
+
+    cloud: Cloud
+    ids: dict[str, str] = field(default_factory=dict)
 
     def sign_in(self) -> Page:
         self.page.goto(f"{self.url}/")
@@ -58,9 +83,6 @@ class Seat:
         # Nobody was signed in before: that the controller said so is no complaint.
         self.complaints = [one for one in self.complaints if "401" not in one]
         return self.page
-
-    def unexpected(self) -> list[str]:
-        return [one for one in self.complaints if not any(part in one for part in self.expected)]
 
 
 PATIENCE_MS = 15_000
@@ -120,31 +142,13 @@ def context(browser) -> Iterator[BrowserContext]:
     opened.close()
 
 
-def take_seat(cloud: Cloud, context: BrowserContext, ids: dict[str, str] | None = None) -> Seat:
-    page = context.new_page()
-    seat = Seat(cloud=cloud, page=page, ids=ids or {})
-    page.on("pageerror", lambda error: seat.complaints.append(f"script: {error}"))
-    page.on(
-        "console",
-        lambda told: (
-            seat.complaints.append(f"{told.text} ({told.location['url']})")
-            if told.type in ("error", "warning")
-            else None
-        ),
-    )
-    page.on(
-        "request",
-        lambda asked: (
-            None
-            if asked.url.startswith((seat.url, seat.url.replace("http", "ws", 1), "data:", "blob:"))
-            else seat.complaints.append(f"asked a stranger: {asked.url}")
-        ),
-    )
-    return seat
+def take_seat(cloud: Cloud, context: BrowserContext, ids: dict[str, str] | None = None) -> OwnSeat:
+    url = f"http://{cloud.controller.api_address}"
+    return OwnSeat(url=url, page=context.new_page(), cloud=cloud, ids=ids or {})
 
 
 @pytest.fixture(scope="module")
-def long_seat(populated, browser) -> Iterator[Seat]:
+def long_seat(populated, browser) -> Iterator[OwnSeat]:
     cloud, ids = populated
     context = open_context(browser)
     seat = take_seat(cloud, context, ids)
@@ -154,7 +158,7 @@ def long_seat(populated, browser) -> Iterator[Seat]:
 
 
 @pytest.fixture
-def tour(long_seat) -> Iterator[Seat]:
+def tour(long_seat) -> Iterator[OwnSeat]:
     """Signed in to the populated cloud, to go from page to page in it."""
     long_seat.complaints.clear()
     yield long_seat
@@ -162,7 +166,7 @@ def tour(long_seat) -> Iterator[Seat]:
 
 
 @pytest.fixture
-def own_seat(furnished, context) -> Iterator[Seat]:
+def own_seat(furnished, context) -> Iterator[OwnSeat]:
     """Signed in to a furnished cloud of one's own."""
     seat = take_seat(furnished, context)
     seat.sign_in()
@@ -171,7 +175,7 @@ def own_seat(furnished, context) -> Iterator[Seat]:
 
 
 @pytest.fixture
-def strangers_seat(empty, context) -> Iterator[Seat]:
+def strangers_seat(empty, context) -> Iterator[OwnSeat]:
     """At the sign-in page of an empty cloud."""
     seat = take_seat(empty, context)
     yield seat
@@ -179,7 +183,7 @@ def strangers_seat(empty, context) -> Iterator[Seat]:
 
 
 @pytest.fixture
-def first_seat(empty, context) -> Iterator[Seat]:
+def first_seat(empty, context) -> Iterator[OwnSeat]:
     """Signed in to an empty cloud."""
     seat = take_seat(empty, context)
     seat.sign_in()

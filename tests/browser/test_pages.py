@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import ROOT, SCREENSHOTS, Seat, take_seat
+from tests.browser.conftest import ROOT, SCREENSHOTS, OwnSeat, take_seat
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +65,7 @@ def look(page: Page, name: str, theme: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_keeps_nobody_out_in_either_theme(tour: Seat, name: str) -> None:
+def test_a_page_keeps_nobody_out_in_either_theme(tour: OwnSeat, name: str) -> None:
     page = tour.go(PAGES[name].format(vm=tour.ids["web-1"]))
     settle(page)
     for theme in THEMES:

@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import Seat
+from tests.browser.conftest import OwnSeat
 from tests.browser.example import create, policy
 from tests.browser.test_pages import serious
 
@@ -28,7 +28,7 @@ def menu(page: Page, of: str, action: str) -> None:
 def test_the_first_administrator_sets_up_signs_out_and_in_again_and_no_script_can_read_the_session(
     strangers_seat,
 ) -> None:
-    seat: Seat = strangers_seat
+    seat: OwnSeat = strangers_seat
     # Nobody is signed in at first, and a wrong password is refused.
     seat.expected += ["401"]
     secret = secrets.token_urlsafe(32)

@@ -29,6 +29,7 @@ PAGES = {
     "zones": "/zones",
     "networks": "/networks",
     "projects": "/projects",
+    "project": "/projects/shop",
     "account": "/account",
     "not-found": "/nowhere",
 }

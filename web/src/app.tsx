@@ -17,6 +17,7 @@ import { NotFoundPage } from "./pages/not-found";
 import { OperationPage } from "./pages/operation";
 import { OperationsPage } from "./pages/operations";
 import { OverviewPage } from "./pages/overview";
+import { ProjectPage } from "./pages/project";
 import { ProjectsPage } from "./pages/projects";
 import { PromisesPage } from "./pages/promises";
 import { SetUpPage } from "./pages/set-up";
@@ -86,6 +87,7 @@ export function App() {
               <Route path="/networks" element={<NetworksPage />} />
               <Route path="/flavors" element={<FlavorsPage />} />
               <Route path="/projects" element={<ProjectsPage />} />
+              <Route path="/projects/:id" element={<ProjectPage />} />
               <Route path="/ledger" element={<LedgerPage />} />
               <Route path="/ledger/:index" element={<EntryPage />} />
               <Route path="/account" element={<AccountPage />} />

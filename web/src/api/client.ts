@@ -63,3 +63,8 @@ export const api = createClient(http);
 export function ifMatch(of: { revision: number }): { "if-match": string } {
   return { "if-match": `"${of.revision}"` };
 }
+
+/** The header that says why, which the ledger keeps: UTF-8, octet by octet, since fetch takes no other letters there. */
+export function because(reason: string): Record<string, string> {
+  return reason === "" ? {} : { "Ringfence-Reason": String.fromCharCode(...new TextEncoder().encode(reason)) };
+}

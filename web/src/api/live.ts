@@ -12,7 +12,7 @@ const SHOWN_AT: Record<string, readonly string[]> = {
   vm: ["/v1/vms", "/v1/overview", "/v1/fence", "/v1/placements"],
   host: ["/v1/hosts", "/v1/overview", "/v1/placements"],
   zone: ["/v1/zones", "/v1/overview", "/v1/fence", "/v1/vms", "/v1/policies", "/v1/placements"],
-  project: ["/v1/projects", "/v1/fence", "/v1/vms", "/v1/policies"],
+  project: ["/v1/projects", "/v1/session", "/v1/fence", "/v1/vms", "/v1/policies"],
   policy: ["/v1/policies", "/v1/fence"],
   operation: ["/v1/operations"],
   image: ["/v1/images"],

@@ -4,6 +4,7 @@ import { useState } from "react";
 
 import { api, type Flavor, ifMatch, type Schemas } from "../api/client";
 import { bytes, mib, words } from "../format";
+import { useMay } from "../may";
 import { FormDialog } from "../parts/dialogs";
 import { ChoiceField, isName, NameField, TextField } from "../parts/fields";
 import { NounPage } from "../parts/noun";
@@ -12,6 +13,7 @@ const GIB = 1024 ** 3;
 const PRIORITIES: readonly Schemas["PriorityClass"][] = ["low", "normal", "high"];
 
 export function FlavorsPage() {
+  const may = useMay();
   const flavors = api.useQuery("get", "/v1/flavors", { params: { query: { limit: 1000 } } });
   const remove = api.useMutation("delete", "/v1/flavors/{ref}");
   return (
@@ -21,6 +23,8 @@ export function FlavorsPage() {
       about="A flavor is a size: vCPUs, memory and disk. VMs keep the size they were born with."
       icon={CubeIcon}
       create="Create flavor"
+      mayCreate={may.cloud("flavor:manage")}
+      mayChange={() => may.cloud("flavor:manage")}
       empty="A VM needs a flavor. A small one, 1 vCPU with 1 GiB of memory and 10 GiB of disk, is a good first."
       of={flavors}
       columns={[

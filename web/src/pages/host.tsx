@@ -20,7 +20,7 @@ import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { type ReactNode, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 
-import { api, type Host, ifMatch } from "../api/client";
+import { api, because, type Host, ifMatch } from "../api/client";
 import { ago, bytes, mib, percent, words } from "../format";
 import { ConfirmByName } from "../parts/dialogs";
 import { CordonButton } from "../parts/host-actions";
@@ -197,9 +197,12 @@ function RemoveDialog({ host, onClose }: { host: Host; onClose: () => void }) {
       title={`Remove ${host.name}?`}
       name={host.name}
       verb="Remove"
+      reasoned
       busy={remove.isPending}
       error={remove.error}
-      onConfirm={() => remove.mutate({ params: { path: { ref: host.id }, header: ifMatch(host) } })}
+      onConfirm={(reason) =>
+        remove.mutate({ params: { path: { ref: host.id }, header: ifMatch(host) }, headers: because(reason) })
+      }
       onClose={onClose}
     >
       <Content component="p">

@@ -5,6 +5,7 @@ import { useState } from "react";
 
 import { api, ifMatch, type Image } from "../api/client";
 import { bytes } from "../format";
+import { useMay } from "../may";
 import { FormDialog } from "../parts/dialogs";
 import { isName, NameField, TextField } from "../parts/fields";
 import { useFollow } from "../parts/follow";
@@ -14,6 +15,7 @@ import { StateLabel } from "../parts/states";
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export function ImagesPage() {
+  const may = useMay();
   const images = api.useQuery("get", "/v1/images", { params: { query: { limit: 1000 } } });
   const remove = api.useMutation("delete", "/v1/images/{ref}");
   return (
@@ -23,6 +25,8 @@ export function ImagesPage() {
       about="An image is a read-only disk that VMs start from. Its digest says which one; its format is seen, not believed."
       icon={ImageIcon}
       create="Import image"
+      mayCreate={may.cloud("image:manage")}
+      mayChange={() => may.cloud("image:manage")}
       empty={
         <>
           Import one from a URL, or upload a file with <code>ringfence image import FILE --name NAME</code>.

@@ -3,6 +3,7 @@ import { NetworkIcon } from "@patternfly/react-icons/dist/esm/icons/network-icon
 import { useState } from "react";
 
 import { api, ifMatch, type Network } from "../api/client";
+import { useMay } from "../may";
 import { FormDialog } from "../parts/dialogs";
 import { ChoiceField, isName, NameField, TextField } from "../parts/fields";
 import { useFollow } from "../parts/follow";
@@ -11,6 +12,7 @@ import { NounPage } from "../parts/noun";
 const CIDR = /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/;
 
 export function NetworksPage() {
+  const may = useMay();
   const networks = api.useQuery("get", "/v1/networks", { params: { query: { limit: 1000 } } });
   const follow = useFollow();
   const remove = api.useMutation("delete", "/v1/networks/{ref}", { onSuccess: (done) => follow(done.operation) });
@@ -21,6 +23,8 @@ export function NetworksPage() {
       about="A network is an island with one IPv4 range. VMs on it reach nobody until a policy lets them."
       icon={NetworkIcon}
       create="Create network"
+      mayCreate={may.somewhere("network:manage")}
+      mayChange={(network) => may.within(network.project_id, "network:manage")}
       empty="A VM that is to talk to another needs a network with it, and a policy."
       of={networks}
       columns={[
@@ -48,7 +52,10 @@ function NetworkDialog({ network, onClose }: { network: Network | undefined; onC
   const [project, setProject] = useState("");
   const [mtu, setMtu] = useState(String(network?.mtu ?? 1442));
   const follow = useFollow();
+  const may = useMay();
   const projects = api.useQuery("get", "/v1/projects", { params: { query: { limit: 1000 } } });
+  const own = (projects.data?.items ?? []).filter((one) => may.within(one.id, "network:manage"));
+  const shared = may.cloud("network:manage");
   const onSuccess = (done: Network) => {
     follow(done.operation);
     onClose();
@@ -59,7 +66,7 @@ function NetworkDialog({ network, onClose }: { network: Network | undefined; onC
     <FormDialog
       title={network ? `Change network ${network.name}` : "Create a network"}
       submit={network ? "Save" : "Create"}
-      ready={isName(name) && CIDR.test(cidr)}
+      ready={isName(name) && CIDR.test(cidr) && (network !== undefined || shared || project !== "")}
       busy={create.isPending || change.isPending}
       error={create.error ?? change.error}
       onSubmit={() =>
@@ -84,8 +91,9 @@ function NetworkDialog({ network, onClose }: { network: Network | undefined; onC
             label="For"
             value={project}
             onChange={setProject}
-            none="Every project"
-            choices={(projects.data?.items ?? []).map((one) => ({ value: one.name, label: one.name }))}
+            none={shared ? "Every project" : "Choose a project"}
+            required={!shared}
+            choices={own.map((one) => ({ value: one.name, label: one.name }))}
           />
         </>
       )}

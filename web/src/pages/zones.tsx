@@ -4,7 +4,8 @@ import { SecurityIcon } from "@patternfly/react-icons/dist/esm/icons/security-ic
 import { useState } from "react";
 import { Link } from "react-router";
 
-import { api, ifMatch, type Zone } from "../api/client";
+import { api, because, ifMatch, type Zone } from "../api/client";
+import { useMay } from "../may";
 import { FormDialog } from "../parts/dialogs";
 import { ChoiceField, isName, NameField, TextField } from "../parts/fields";
 import { NounPage } from "../parts/noun";
@@ -13,6 +14,7 @@ import { useZones, ZoneName } from "../parts/zones";
 const COLOURS = ["red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "brown", "black"];
 
 export function ZonesPage() {
+  const may = useMay();
   const remove = api.useMutation("delete", "/v1/zones/{ref}");
   return (
     <NounPage<Zone>
@@ -21,6 +23,8 @@ export function ZonesPage() {
       about="VMs of two zones never run on one host, unless both zones say that they mix."
       icon={SecurityIcon}
       create="Create zone"
+      mayCreate={may.cloud("zone:manage")}
+      mayChange={() => may.cloud("zone:manage")}
       empty="A zone is the unit of isolation: a name, a colour, and the zones it may share a host with. None, at first."
       of={useZones()}
       columns={[
@@ -35,8 +39,12 @@ export function ZonesPage() {
         error: remove.error,
         reset: remove.reset,
         warning: "Only a zone that has no VM and that no policy names can be deleted.",
-        onConfirm: (zone, done) =>
-          remove.mutate({ params: { path: { ref: zone.id }, header: ifMatch(zone) } }, { onSuccess: done }),
+        reasoned: true,
+        onConfirm: (zone, done, reason) =>
+          remove.mutate(
+            { params: { path: { ref: zone.id }, header: ifMatch(zone) }, headers: because(reason) },
+            { onSuccess: done },
+          ),
       }}
     />
   );

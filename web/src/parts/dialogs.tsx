@@ -12,6 +12,7 @@ import {
 } from "@patternfly/react-core";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 
+import { TextField } from "./fields";
 import { ProblemAlert } from "./problems";
 
 interface FormDialogProps {
@@ -73,9 +74,11 @@ interface ConfirmProps {
   title: string;
   name: string;
   verb: string;
+  /** The API asks for a reason, and so does this. */
+  reasoned?: boolean;
   busy: boolean;
   error: unknown;
-  onConfirm: () => void;
+  onConfirm: (reason: string) => void;
   onClose: () => void;
   children: ReactNode;
 }
@@ -83,19 +86,23 @@ interface ConfirmProps {
 /** Asks for the name of what is to be destroyed; the button is of no use before. */
 export function ConfirmByName(props: ConfirmProps) {
   const [typed, setTyped] = useState("");
+  const [reason, setReason] = useState("");
   const field = useId();
   return (
     <FormDialog
       title={props.title}
       submit={props.verb}
       danger
-      ready={typed === props.name}
+      ready={typed === props.name && (!props.reasoned || reason.trim() !== "")}
       busy={props.busy}
       error={props.error}
-      onSubmit={props.onConfirm}
+      onSubmit={() => props.onConfirm(reason.trim())}
       onClose={props.onClose}
     >
       <Content>{props.children}</Content>
+      {props.reasoned && (
+        <TextField label="Reason" value={reason} onChange={setReason} required autoFocus help="Why this is done. The ledger keeps it." />
+      )}
       <FormGroup
         fieldId={field}
         label={
@@ -104,7 +111,7 @@ export function ConfirmByName(props: ConfirmProps) {
           </>
         }
       >
-        <TextInput id={field} value={typed} onChange={(_, value) => setTyped(value)} autoComplete="off" autoFocus />
+        <TextInput id={field} value={typed} onChange={(_, value) => setTyped(value)} autoComplete="off" autoFocus={!props.reasoned} />
       </FormGroup>
     </FormDialog>
   );

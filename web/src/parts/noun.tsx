@@ -12,10 +12,13 @@ export interface Column<Item> {
   cell: (item: Item) => ReactNode;
 }
 
-interface Removal {
+interface Removal<Item> {
   busy: boolean;
   error: unknown;
-  onConfirm: (item: never) => void;
+  reset: () => void;
+  warning: string;
+  reasoned?: boolean;
+  onConfirm: (item: Item, done: () => void, reason: string) => void;
 }
 
 interface NounProps<Item extends { id: string; name: string; revision: number }> {
@@ -24,13 +27,15 @@ interface NounProps<Item extends { id: string; name: string; revision: number }>
   about: string;
   icon: ComponentType;
   create: string;
+  mayCreate: boolean;
+  mayChange: (item: Item) => boolean;
   empty: ReactNode;
   of: { data: { items: Item[] } | undefined; error: unknown; isPending: boolean };
   columns: readonly Column<Item>[];
   /** A dialog to make one (no item), or to change one. */
   form: (item: Item | undefined, close: () => void) => ReactNode;
   changeable?: boolean;
-  removal: Omit<Removal, "onConfirm"> & { onConfirm: (item: Item, done: () => void) => void; reset: () => void; warning: string };
+  removal: Removal<Item>;
 }
 
 type Open<Item> = { form: "make" } | { form: "change" | "delete"; item: Item } | null;
@@ -50,7 +55,7 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
       <Heading
         title={props.title}
         about={props.about}
-        actions={<Button onClick={() => setOpen({ form: "make" })}>{props.create}</Button>}
+        actions={props.mayCreate && <Button onClick={() => setOpen({ form: "make" })}>{props.create}</Button>}
       />
       <PageSection hasBodyWrapper={false}>
         <Loaded of={props.of}>
@@ -59,7 +64,7 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
               <Nothing
                 icon={props.icon}
                 title={`No ${props.one} yet`}
-                action={{ label: props.create, onClick: () => setOpen({ form: "make" }) }}
+                action={props.mayCreate ? { label: props.create, onClick: () => setOpen({ form: "make" }) } : undefined}
               >
                 {props.empty}
               </Nothing>
@@ -82,7 +87,7 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
                         </Td>
                       ))}
                       <Td isActionCell>
-                        <RowActions name={item.name} items={actions(item)} />
+                        {props.mayChange(item) && <RowActions name={item.name} items={actions(item)} />}
                       </Td>
                     </Tr>
                   ))}
@@ -101,7 +106,8 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
           verb="Delete"
           busy={props.removal.busy}
           error={props.removal.error}
-          onConfirm={() => props.removal.onConfirm(open.item, close)}
+          reasoned={props.removal.reasoned}
+          onConfirm={(reason) => props.removal.onConfirm(open.item, close, reason)}
           onClose={close}
         >
           <Content component="p">{props.removal.warning}</Content>

@@ -1,0 +1,89 @@
+"""Projects, accounts and what is one's own, as people see them in the web interface."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import Seat
+from tests.browser.example import create
+from tests.browser.test_pages import serious
+from tests.browser.test_stories import VM, menu
+from tests.controller.tenants import add_person
+
+pytestmark = pytest.mark.browser
+
+
+def confirm(page: Page, name: str, verb: str, reason: str = "") -> None:
+    """Type the name, and the reason where one is asked for; before, the button is of no use."""
+    dialog = page.get_by_role("dialog")
+    button = dialog.get_by_role("button", name=verb)
+    expect(button).to_be_disabled()
+    dialog.get_by_label("to confirm").fill(name)
+    if reason:
+        expect(button).to_be_disabled()
+        dialog.get_by_label("Reason").fill(reason)
+    button.click()
+
+
+def test_a_project_shows_its_members_who_come_get_roles_and_go(own_seat: Seat) -> None:
+    own_seat.expected += ["409"]
+    add_person(own_seat.cloud, "lin")
+    page = own_seat.go("/projects")
+    page.get_by_role("link", name="shop", exact=True).click()
+    expect(page.get_by_role("heading", name="shop", level=1)).to_be_visible()
+    members = page.get_by_role("grid", name="Members")
+    row = members.get_by_role("row").filter(has_text="lin")
+    expect(members.get_by_role("row").filter(has_text="ada")).to_contain_text("Project owner")
+    page.get_by_role("button", name="Add a member").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Account").fill("lin")
+    dialog.get_by_label("Role", exact=True).select_option("project-viewer")
+    expect(dialog).to_contain_text("no consoles")
+    assert serious(page) == []
+    dialog.get_by_role("button", name="Add").click()
+    expect(row).to_contain_text("Project viewer")
+    menu(page, "Actions of lin", "Change role …")
+    dialog.get_by_label("Role", exact=True).select_option("project-member")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Project member")
+    menu(page, "Actions of lin", "Remove …")
+    confirm(page, "lin", "Remove")
+    expect(row).to_have_count(0)
+    menu(page, "Actions of ada", "Remove …")
+    confirm(page, "ada", "Remove")
+    expect(dialog.get_by_test_id("problem")).to_contain_text("last-owner")
+
+
+def test_a_project_shows_what_it_has_of_its_quota_which_is_changed_there(own_seat: Seat) -> None:
+    create(own_seat.cloud, {"name": "web-1", **VM})
+    page = own_seat.go("/projects/shop")
+    expect(page.get_by_text("1, no bound").first).to_be_visible()
+    page.get_by_role("button", name="Change the quota").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("VMs").fill("4")
+    dialog.get_by_label("Disk, in GiB").fill("10")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("1 of 4")).to_be_visible()
+    expect(page.get_by_text("10 GiB of 10 GiB")).to_be_visible()
+    quota = own_seat.cloud.get("/v1/projects/shop")["quota"]
+    assert (quota["vms"], quota["disk_bytes"], quota["vcpus"]) == (4, 10 << 30, None)
+
+
+def test_what_needs_a_reason_asks_for_one_which_the_ledger_keeps_letter_by_letter(own_seat: Seat) -> None:
+    # What is removed may be asked for once more while its page is left.
+    own_seat.expected += ["404"]
+    page = own_seat.go("/projects/intranet")
+    page.get_by_role("button", name="Delete …").click()
+    confirm(page, "intranet", "Delete", "größer geplant: siehe №7")
+    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible()
+    expect(page.get_by_role("link", name="intranet", exact=True)).to_have_count(0)
+    page = own_seat.go("/zones")
+    menu(page, "Actions of office", "Delete …")
+    confirm(page, "office", "Delete", "never used")
+    expect(page.get_by_role("grid", name="Zones")).not_to_contain_text("office")
+    page = own_seat.go("/hosts/h4")
+    page.get_by_role("button", name="Remove …").click()
+    confirm(page, "h4", "Remove", "sold")
+    expect(page.get_by_role("grid", name="Hosts")).not_to_contain_text("h4")
+    reasons = [entry["reason"] for entry in own_seat.cloud.get("/v1/ledger/entries", limit=1000)["items"]]
+    assert {"größer geplant: siehe №7", "never used", "sold"} <= set(reasons)

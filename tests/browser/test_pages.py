@@ -30,6 +30,7 @@ PAGES = {
     "networks": "/networks",
     "projects": "/projects",
     "project": "/projects/shop",
+    "accounts": "/accounts",
     "account": "/account",
     "not-found": "/nowhere",
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import Seat
+from tests.browser.conftest import Seat, open_context, take_seat
 from tests.browser.example import create
 from tests.browser.test_pages import serious
-from tests.browser.test_stories import VM, menu
+from tests.browser.test_stories import PASSWORD, VM, menu
 from tests.controller.tenants import add_person
 
 pytestmark = pytest.mark.browser
@@ -87,3 +87,59 @@ def test_what_needs_a_reason_asks_for_one_which_the_ledger_keeps_letter_by_lette
     expect(page.get_by_role("grid", name="Hosts")).not_to_contain_text("h4")
     reasons = [entry["reason"] for entry in own_seat.cloud.get("/v1/ledger/entries", limit=1000)["items"]]
     assert {"größer geplant: siehe №7", "never used", "sold"} <= set(reasons)
+
+
+def test_an_account_is_made_with_a_link_that_is_shown_once_and_opens_the_door(own_seat: Seat, browser) -> None:
+    # Whoever opens the link has no session yet.
+    own_seat.expected += ["401"]
+    page = own_seat.go("/accounts")
+    page.get_by_role("button", name="Create account").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Account").fill("eve@example.org")
+    dialog.get_by_label("Auditor").check()
+    assert serious(page) == []
+    dialog.get_by_role("button", name="Create").click()
+    dialog.get_by_role("button", name="Make the link").click()
+    link = dialog.get_by_label("The set-up link").input_value()
+    assert link.startswith(f"{own_seat.url}/setup#")
+    assert serious(page) == []
+    dialog.get_by_role("button", name="Done").click()
+    assert link.partition("#")[2] not in page.content()
+    row = page.get_by_role("grid", name="Accounts").get_by_role("row").filter(has_text="eve@example.org")
+    expect(row).to_contain_text("Auditor")
+    context = open_context(browser)
+    eve = take_seat(own_seat.cloud, context)
+    eve.page.goto(link)
+    eve.page.get_by_role("textbox", name="Password", exact=True).fill(PASSWORD)
+    eve.page.get_by_role("textbox", name="The password again").fill(PASSWORD)
+    eve.page.get_by_role("button", name="Set up").click()
+    expect(eve.page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    menu(page, "Actions of eve@example.org", "Lock …")
+    dialog.get_by_role("button", name="Lock").click()
+    expect(row).to_contain_text("Locked")
+    eve.page.reload()
+    expect(eve.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+def test_an_account_has_its_roles_changed_and_is_deleted_unless_it_owns_something(own_seat: Seat) -> None:
+    own_seat.expected += ["409"]
+    add_person(own_seat.cloud, "lin")
+    page = own_seat.go("/accounts")
+    row = page.get_by_role("grid", name="Accounts").get_by_role("row").filter(has_text="lin")
+    expect(row).to_contain_text("None")
+    menu(page, "Actions of lin", "Change …")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Security officer").check()
+    dialog.get_by_label("Name", exact=True).fill("Lin Zhao")
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Security officer")
+    expect(row).to_contain_text("Lin Zhao")
+    menu(page, "Actions of lin", "Delete …")
+    confirm(page, "lin", "Delete")
+    expect(row).to_have_count(0)
+    create(own_seat.cloud, {"name": "web-1", **VM, "project": "intranet"})
+    menu(page, "Actions of grace", "Delete …")
+    confirm(page, "grace", "Delete")
+    expect(dialog.get_by_test_id("problem")).to_contain_text("VM web-1")
+    expect(dialog.get_by_test_id("problem")).to_contain_text("project intranet")

@@ -280,5 +280,6 @@ def test_an_administrator_makes_a_link_that_only_the_asker_can_read(cloud, ada, 
     assert made.status_code == 201
     secret = recipient.open(made.json()["sealed_secret"])
     assert secret not in made.text
+    assert made.json()["page"] == f"http://{cloud.controller.api_address}/setup", "the port that the system chose"
     grace = person().set_up(f"#{secret}", None, "a quiet purple kettle")
     assert (grace.json()["account"]["name"], grace.json()["roles"]) == ("grace", [])

@@ -5,6 +5,7 @@ import { Navigate, Route, Routes, useLocation } from "react-router";
 
 import { Frame, Simulated } from "./frame";
 import { AccountPage } from "./pages/account";
+import { AccountsPage } from "./pages/accounts";
 import { FencePage } from "./pages/fence";
 import { FlavorsPage } from "./pages/flavors";
 import { HostPage } from "./pages/host";
@@ -88,6 +89,7 @@ export function App() {
               <Route path="/flavors" element={<FlavorsPage />} />
               <Route path="/projects" element={<ProjectsPage />} />
               <Route path="/projects/:id" element={<ProjectPage />} />
+              <Route path="/accounts" element={<AccountsPage />} />
               <Route path="/ledger" element={<LedgerPage />} />
               <Route path="/ledger/:index" element={<EntryPage />} />
               <Route path="/account" element={<AccountPage />} />

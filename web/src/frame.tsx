@@ -64,7 +64,13 @@ const PLACES: readonly { group: string; items: readonly { to: string; name: stri
       { to: "/fence", name: "Fence" },
       { to: "/zones", name: "Zones" },
       { to: "/networks", name: "Networks" },
+    ],
+  },
+  {
+    group: "People",
+    items: [
       { to: "/projects", name: "Projects" },
+      { to: "/accounts", name: "Accounts" },
     ],
   },
 ];

@@ -172,7 +172,7 @@ class Controller:
 
     def print_setup_link(self) -> None:
         """Print a link for the first administrator, if nobody can sign in yet: the one before it serves no more."""
-        print_first_link(self._parts.store, self._passwords, self.settings.page_url(self.api_address))
+        print_first_link(self._parts.store, self._passwords, self._parts.page_url)
 
     async def stop(self) -> None:
         """End within a few seconds: unfinished operations stay as they are, and go on at the next start."""
@@ -242,6 +242,7 @@ class Controller:
             passwords=self._passwords,
             ledger=keeper,
             agents_address=self.agents_address,
+            page_url=settings.page_url(self.api_address),
             simulated=self._simulated,
         )
         return parts, api_socket, agents_socket

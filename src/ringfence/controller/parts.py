@@ -31,7 +31,8 @@ class Operations(Protocol):
 class Parts:
     """Everything a route may use. `agents_address` is what join tokens tell hosts to dial, as HOST:PORT.
 
-    `simulated`: there are no real hosts, and every answer says so.
+    `page_url` is where people's browsers find this controller. `simulated`: there are no real hosts, and every answer
+    says so.
     """
 
     settings: Settings
@@ -48,4 +49,5 @@ class Parts:
     ledger: LedgerKeeper
     passwords: Passwords
     agents_address: str
+    page_url: str
     simulated: bool

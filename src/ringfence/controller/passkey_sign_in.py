@@ -54,4 +54,4 @@ def check_passkey_not_needed(parts: Parts, attempt: Attempt, account_id: str) ->
 
 def party_of(parts: Parts) -> RelyingParty:
     """Give this controller as authenticators know it; raises `PasskeysNeedName`."""
-    return RelyingParty(parts.settings.page_url(parts.settings.listen))
+    return RelyingParty(parts.page_url)

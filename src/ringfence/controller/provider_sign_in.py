@@ -26,7 +26,7 @@ CALLBACK = "/v1/session/oidc/callback"
 
 def provider_of(parts: Parts) -> Provider:
     """Give the provider; raises `NoProvider`."""
-    return Provider(parts.settings, parts.settings.page_url(parts.settings.listen) + CALLBACK)
+    return Provider(parts.settings, parts.page_url + CALLBACK)
 
 
 def begin_at_provider(parts: Parts) -> tuple[str, str]:

@@ -9,6 +9,7 @@ export type Schemas = components["schemas"];
 export type Problem = Schemas["Problem"];
 export type Vm = Schemas["VmTold"];
 export type Host = Schemas["HostTold"];
+export type Account = Schemas["AccountTold"];
 export type Zone = Schemas["ZoneTold"];
 export type Project = Schemas["ProjectTold"];
 export type Flavor = Schemas["FlavorTold"];

@@ -21,6 +21,7 @@ import { api, type Problem, type Schemas } from "../api/client";
 import { ago, words } from "../format";
 import { FormDialog } from "../parts/dialogs";
 import { TextField } from "../parts/fields";
+import { Labels } from "../parts/labels";
 import { Heading, Loaded } from "../parts/page";
 import { ProblemAlert } from "../parts/problems";
 import { useSession } from "../session";
@@ -93,19 +94,6 @@ function Who({ told }: { told: Schemas["SessionTold"] }) {
         <Labels texts={told.permissions} none="Nothing." />
       </Fact>
     </DescriptionList>
-  );
-}
-
-function Labels({ texts, none }: { texts: readonly string[]; none: string }) {
-  if (texts.length === 0) return <span className="rf-subtle">{none}</span>;
-  return (
-    <span className="rf-labels">
-      {texts.map((text) => (
-        <Label key={text} isCompact>
-          {text}
-        </Label>
-      ))}
-    </span>
   );
 }
 

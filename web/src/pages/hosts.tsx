@@ -1,8 +1,6 @@
 /** The hypervisors: what they run, how full they are, and whether they answer. */
 import {
   Button,
-  ClipboardCopy,
-  Content,
   PageSection,
   Progress,
   ProgressMeasureLocation,
@@ -19,6 +17,7 @@ import { FormDialog } from "../parts/dialogs";
 import { isName, NameField } from "../parts/fields";
 import { CordonButton } from "../parts/host-actions";
 import { Heading, Loaded, Nothing } from "../parts/page";
+import { ShownOnce } from "../parts/shown-once";
 import { StateLabel } from "../parts/states";
 import { ZoneName } from "../parts/zones";
 
@@ -125,15 +124,10 @@ function InviteDialog({ onClose }: { onClose: () => void }) {
   const invited = invite.data;
   if (invited !== undefined) {
     return (
-      <FormDialog title={`Invitation of ${invited.name}`} submit="Done" busy={false} error={null} onSubmit={onClose} onClose={onClose} wide>
-        <Content component="p">
-          Run <code>ringfence-agent join</code> on the host as root, and paste this token there. It serves once, until{" "}
-          {moment(invited.expires_at)}, and is not shown again.
-        </Content>
-        <ClipboardCopy isReadOnly hoverTip="Copy" clickTip="Copied" textAriaLabel="The join token">
-          {invited.token}
-        </ClipboardCopy>
-      </FormDialog>
+      <ShownOnce title={`Invitation of ${invited.name}`} label="The join token" secret={invited.token} onClose={onClose}>
+        Run <code>ringfence-agent join</code> on the host as root, and paste this token there. It serves once, until{" "}
+        {moment(invited.expires_at)}.
+      </ShownOnce>
     );
   }
   return (

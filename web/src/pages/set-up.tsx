@@ -23,15 +23,15 @@ export function SetUpPage() {
     history.replaceState(null, "", "/setup");
   }, []);
   const { busy, problem, submit } = useAttempt(async () => {
-    const refused = await setUp({ secret, account: first ? account.trim() : null, displayName: displayName.trim(), password });
+    const refused = await setUp({ secret, account: account.trim() || null, displayName: displayName.trim(), password });
     if (refused === null) void go("/", { replace: true });
     return refused;
   });
   const differ = again !== "" && again !== password;
-  const ready = secret !== "" && password !== "" && password === again && (!first || account.trim() !== "");
+  const ready = secret !== "" && password !== "" && password === again;
   return (
     <LoginPage
-      loginTitle={first ? "Make the first administrator" : "Choose your password"}
+      loginTitle={first ? "Set up your account" : "Choose your password"}
       loginSubtitle={secret === "" ? "This address lacks the link's secret: open the whole link." : "The link serves once."}
       brandImgSrc="/brand.svg"
       brandImgAlt="ringfence"
@@ -41,7 +41,14 @@ export function SetUpPage() {
         {problem !== null && <ProblemAlert error={problem} />}
         {first && (
           <>
-            <TextField label="Account" value={account} onChange={setAccount} required autoFocus complete="username" />
+            <TextField
+              label="Account"
+              value={account}
+              onChange={setAccount}
+              autoFocus
+              complete="username"
+              help="The name you want to have as the first administrator. Leave it empty if somebody made the link for you."
+            />
             <TextField label="Your name" value={displayName} onChange={setDisplayName} complete="name" />
           </>
         )}

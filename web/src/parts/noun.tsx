@@ -35,6 +35,8 @@ interface NounProps<Item extends { id: string; name: string; revision: number }>
   /** A dialog to make one (no item), or to change one. */
   form: (item: Item | undefined, close: () => void) => ReactNode;
   changeable?: boolean;
+  /** What can be done with one besides. */
+  actions?: (item: Item) => IAction[];
   removal: Removal<Item>;
 }
 
@@ -48,6 +50,7 @@ export function NounPage<Item extends { id: string; name: string; revision: numb
   };
   const actions = (item: Item): IAction[] => [
     ...(props.changeable === false ? [] : [{ title: "Change …", onClick: () => setOpen({ form: "change", item }) }]),
+    ...(props.actions?.(item) ?? []),
     { title: "Delete …", isDanger: true, onClick: () => setOpen({ form: "delete", item }) },
   ];
   return (

@@ -87,7 +87,7 @@ def create_setup_link(parts: WithParts, request: Request, account: RefInPath, bo
     made = parts.passwords.make_secret(octets(body.recipient))
     with parts.store.transaction() as session:
         expires_at = setup_links.add_setup_link(session, made.sha256, account_id=found.id)
-    page = f"{parts.settings.page_url(parts.settings.listen)}/setup"
+    page = f"{parts.page_url}/setup"
     sealed = base64.b64encode(made.sealed).decode()
     return told(SetUpLink(page=page, sealed_secret=sealed, expires_at=expires_at), status=201)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from bench import demo, lab, ledger, mailbox, signing_in
+from bench import demo, lab, ledger, listing, mailbox, signing_in
 from bench.figures import Figure, Unmeasured
 from ringfence.errors import RingfenceError
 
 MEASURES: dict[str, Callable[[], Iterable[Figure]]] = {
     "mailbox-wake": mailbox.wake,
+    "api-list": listing.pages,
     "login": signing_in.logins,
     "password-residue": signing_in.residue,
     "ledger": ledger.costs,

@@ -83,3 +83,8 @@ def figure(
             **at,
         },
     )
+
+
+def p99(runs: Sequence[float]) -> float:
+    """The smallest of the runs that 99 of 100 do not exceed."""
+    return sorted(runs)[-(-99 * len(runs) // 100) - 1]

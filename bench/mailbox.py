@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.controller.conftest import Cloud, Loop, settings_for, start_cloud
 
-from bench.figures import Figure, figure
+from bench.figures import Figure, figure, p99
 from ringfence.controller.authority import KeyPair, server_context
 from ringfence.fakes.agent import FakeAgent
 from ringfence.store import commands
@@ -43,12 +43,12 @@ def wake() -> Iterator[Figure]:
         "mailbox-wake",
         wakes,
         trips,
-        middle=_p99,
+        middle=p99,
         digits=2,
         reference_is="mTLS round trip on loopback, p99",
         unit="ms p99",
         p50_ms=round(sorted(wakes)[len(wakes) // 2], 2),
-        p99_with_the_write_itself_ms=round(_p99(with_writes), 2),
+        p99_with_the_write_itself_ms=round(p99(with_writes), 2),
         reference_p50_ms=round(sorted(trips)[len(trips) // 2], 2),
         database="sqlite",
         agents=1,
@@ -97,8 +97,3 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(piece)
         await writer.drain()
     writer.close()
-
-
-def _p99(runs: Sequence[float]) -> float:
-    """The smallest of the runs that 99 of 100 do not exceed."""
-    return sorted(runs)[-(-99 * len(runs) // 100) - 1]

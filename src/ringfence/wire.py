@@ -192,9 +192,25 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host is told with each report: `fellows`, the underlay addresses of all other hosts of the cloud."""
+    """What a host is told with each report: `fellows`, the underlay addresses of all other hosts of the cloud.
+
+    `renew`: it is time for a new certificate.
+    """
 
     fellows: tuple[str, ...]
+    renew: bool = False
+
+
+class RenewalRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`csr` a PKCS #10 request, PEM, of a new key."""
+
+    csr: str
+
+
+class RenewalAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The host's next certificate, PEM. The one it has is good until the controller is shown this one."""
+
+    certificate: str
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ import ssl
 import threading
 import urllib.parse
 import uuid
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class LoneController:
         self.names: dict[str, str] = {}
         self.images: dict[str, bytes] = {}
         self.beats: dict[str, list[Heartbeat]] = {}
+        self.shown: list[str] = []
+        self._refused: dict[str, Callable[[], object]] = {}
         self._bell = threading.Condition()
         self._waiting: dict[str, dict[str, tuple[bytes, str]]] = {}
         self._answers: dict[str, queue.Queue[Answer]] = {}
@@ -88,8 +91,20 @@ class LoneController:
         fingerprint = self.ca.fingerprint(hashes.SHA256()).hex()
         return JoinToken(u=self.url, s=secret, f=fingerprint, n=name).text()
 
-    def issue(self, host_id: str, public_key: Any, address: str = "127.0.0.1") -> str:
-        return _pem(_certificate(_name(host_id), self.ca.subject, self._key, public_key, address=address))
+    def issue(self, host_id: str, public_key: Any, address: str = "127.0.0.1", *, good_seconds: float = 86400) -> str:
+        name, issuer = _name(host_id), self.ca.subject
+        return _pem(_certificate(name, issuer, self._key, public_key, address=address, good_seconds=good_seconds))
+
+    def refuse(self, fingerprint: str, *, then: Callable[[], object] = lambda: None) -> None:
+        """Take this certificate for nobody's from now on; `then` is done before that is answered."""
+        self._refused[fingerprint] = then
+
+    def is_refused(self, fingerprint: str) -> bool:
+        self.shown.append(fingerprint)
+        then = self._refused.get(fingerprint)
+        if then is not None:
+            then()
+        return then is not None
 
     def host_id(self, name: str) -> str:
         return next(host_id for host_id, known in self.names.items() if known == name)
@@ -167,20 +182,25 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _peer(self) -> str:
+        der = self.connection.getpeercert(binary_form=True)
+        if der and self.controller.is_refused(hashlib.sha256(der).hexdigest()):
+            return ""
         certificate = self.connection.getpeercert() or {}
         return next((v for part in certificate.get("subject", ()) for k, v in part if k == "commonName"), "")
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
+        host_id = self._peer()
         if path == "/agent/v1/ca":
             return self._send(200, _pem(self.controller.ca).encode())
-        host_id = self._peer()
         if path == "/agent/v1/commands" and host_id:
             session = urllib.parse.parse_qs(query)["session"][0]
             content = self.controller.next(host_id, session, 2.0)
             return self._send(200, content) if content is not None else self._send(204, b"")
+        if not host_id:
+            return self._problem(403, "certificate-refused")
         image = self.controller.images.get(path.rsplit("/", 1)[-1])
-        return self._send(200, image) if image is not None and host_id else self._problem(404, "not-found")
+        return self._send(200, image) if image is not None else self._problem(404, "not-found")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -189,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, encode(joined)) if joined else self._problem(403, "join-token-refused", why="used")
         host_id = self._peer()
         if not host_id:
-            return self._problem(401, "certificate-refused")
+            return self._problem(403, "certificate-refused")
         if self.path == "/agent/v1/heartbeat":
             self.controller.beats.setdefault(host_id, []).append(msgspec.json.decode(body, type=Heartbeat))
             return self._send(200, encode(HeartbeatAnswer(fellows=())))
@@ -214,7 +234,14 @@ def _name(text: str) -> x509.Name:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, signer: Any, public_key: Any, *, ca: bool = False, address: str = ""
+    subject: x509.Name,
+    issuer: x509.Name,
+    signer: Any,
+    public_key: Any,
+    *,
+    ca: bool = False,
+    address: str = "",
+    good_seconds: float = 86400,
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     builder = (
@@ -224,7 +251,7 @@ def _certificate(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(seconds=good_seconds))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)

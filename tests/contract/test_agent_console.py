@@ -24,7 +24,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from ringfence.agent.ask_root import RootPart
 from ringfence.agent.console import Consoles
-from ringfence.agent.dial import client_tls
+from ringfence.agent.identity import client_tls
 from ringfence.agent.root_verbs import LONGEST_BYTES, Done, RootAnswer
 from ringfence.agent.settings import Settings
 from ringfence.model.hosts import ControllerAway
@@ -122,14 +122,13 @@ def controller(ca: LoneController) -> Iterator[Controller]:
 @pytest.fixture
 def tls(ca: LoneController, folder: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
-    (folder / "host.key").write_text(key_pem(key))
-    (folder / "host.crt").write_text(ca.issue(HOST, key.public_key()))
+    (folder / "host.pem").write_text(key_pem(key) + ca.issue(HOST, key.public_key()))
     (folder / "ca.crt").write_text(ca.ca_pem)
     return client_tls(Settings(config=str(folder)))
 
 
 def consoles_of(folder: Path, url: str, tls: ssl.SSLContext) -> Consoles:
-    return Consoles(url, tls, RootPart(folder / "root.sock"))
+    return Consoles(url, lambda: tls, RootPart(folder / "root.sock"))
 
 
 def test_what_is_typed_reaches_the_guest_and_what_it_says_comes_back(folder, guest, controller, tls) -> None:

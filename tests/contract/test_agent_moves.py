@@ -81,8 +81,7 @@ def identity(ca: LoneController, folder: Path, host_id: str, port: int) -> Setti
     (runtime / "moves" / VM).mkdir(parents=True)
     config.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
-    (config / "host.key").write_text(key_pem(key))
-    (config / "host.crt").write_text(ca.issue(host_id, key.public_key()))
+    (config / "host.pem").write_text(key_pem(key) + ca.issue(host_id, key.public_key()))
     (config / "ca.crt").write_text(ca.ca_pem)
     return Settings(config=str(config), runtime=str(runtime), underlay_address="127.0.0.1", move_port=port)
 

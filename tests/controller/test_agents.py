@@ -10,15 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.controller.conftest import obey
 
 from ringfence.controller.authority import Authority
 from ringfence.controller.problems import CertificateRefused
 from ringfence.errors import Invalid, NameTaken, NotFound
-from ringfence.fakes.agent import FakeAgent, check, client_context, fetch_ca
-from ringfence.model.hosts import HostState, HostUnreachable, JoinTokenRefused
+from ringfence.fakes.agent import FakeAgent, certificate_request, check, client_context, fetch_ca
+from ringfence.model.hosts import Certificate, HostState, HostUnreachable, JoinTokenRefused
 from ringfence.model.zones import ZoneForbids
-from ringfence.store import commands
+from ringfence.store import commands, hosts
+from ringfence.store.ids import age_seconds, at
 from ringfence.wire import Answer, JoinToken, Nothing, StopVm
 
 pytestmark = pytest.mark.store
@@ -156,6 +159,81 @@ def test_a_host_that_joins_again_stays_what_it_is_and_its_certificate_before_is_
     assert (host["id"], host["state"], host["underlay_address"]) == (before.host_id, "cordoned", "192.0.2.7")
     with pytest.raises(JoinTokenRefused, match="used already"):
         cloud.loop.run(FakeAgent.join(token, underlay_address="192.0.2.7", folder=tmp_path / "more", act=obey))
+
+
+def test_a_certificate_near_its_end_is_renewed_and_the_one_before_is_refused_once_the_new_is_shown(
+    cloud_on_both,
+) -> None:
+    cloud = cloud_on_both
+    agent = cloud.join("h1")
+    before = cloud.get("/v1/hosts/h1")["certificate_expires_at"]
+    assert 0 < -age_seconds(before) - 71 * 3600 < 3600
+    cloud.loop.run(_beat(agent))
+    assert cloud.get("/v1/hosts/h1")["certificate_expires_at"] == before
+    context = client_context((agent.folder / "ca.pem").read_text())
+    context.load_cert_chain(agent.folder / "identity.pem")
+    # 48 hours and a little, then a little less.
+    for left_seconds, renewed in ((48 * 3600 + 60, False), (48 * 3600 - 60, True)):
+        _set_expiry(cloud, agent, left_seconds)
+        cloud.loop.run(_beat(agent))
+        assert (-age_seconds(cloud.get("/v1/hosts/h1")["certificate_expires_at"]) > 71 * 3600) is renewed
+    with httpx.Client(base_url=agent.url, verify=context, trust_env=False) as old, pytest.raises(CertificateRefused):
+        check(old.get("/agent/v1/commands?session=s"))
+
+
+def test_a_renewal_whose_answer_was_lost_leaves_the_certificate_good(cloud) -> None:
+    agent = cloud.join("h1")
+    request = certificate_request(ec.generate_private_key(ec.SECP256R1()), "h1")
+
+    async def ask_and_lose():
+        async with agent.http() as http:
+            for _ in range(2):
+                check(await http.post("/agent/v1/certificate", json={"csr": request}))
+                await agent.beat(http)
+
+    cloud.loop.run(ask_and_lose())
+
+
+def test_a_host_that_was_removed_gets_no_certificate(cloud) -> None:
+    agent = cloud.join("h1")
+
+    async def ask(http, csr):
+        return (await http.post("/agent/v1/certificate", json={"csr": csr})).json()["code"]
+
+    async def ask_before_and_after():
+        async with agent.http() as http:
+            assert await ask(http, "none") == "invalid"
+            await asyncio.to_thread(cloud.delete, "/v1/hosts/h1", expect=204, reason="sold")
+            assert await ask(http, "none") == "certificate-refused"
+
+    cloud.loop.run(ask_before_and_after())
+
+
+def test_an_expired_certificate_does_not_pass_tls_and_is_known_as_expired(cloud) -> None:
+    agent, parts = cloud.join("h1"), cloud.controller._parts
+    assert FakeAgent.can_resume(agent.folder)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem, kept = parts.authority.issue_for_host(
+        agent.host_id, certificate_request(key, "h1"), "192.0.2.1", good_seconds=-1
+    )
+    (agent.folder / "identity.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem.encode()
+    )
+    with parts.store.transaction() as session:
+        hosts.set_certificate(session, agent.host_id, kept)
+    assert not FakeAgent.can_resume(agent.folder)
+    agent.tls.load_cert_chain(agent.folder / "identity.pem")
+    with pytest.raises(httpx.TransportError):
+        cloud.loop.run(_beat(agent))
+
+
+def _set_expiry(cloud, agent, left_seconds) -> None:
+    with cloud.controller._parts.store.transaction() as session:
+        host = hosts.host(session, agent.host_id)
+        kept = Certificate(
+            serial="1", fingerprint=host.certificate_fingerprint, expires_at=at(seconds_from_now=left_seconds)
+        )
+        hosts.set_certificate(session, host.id, kept)
 
 
 def test_only_a_host_that_is_there_is_invited_again_and_one_that_was_removed_is_not_let_in(cloud, tmp_path) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from tests.store.conftest import beat
 
 from ringfence.errors import NameTaken, NotFound, StillUsed, WrongState
-from ringfence.model.hosts import Capacity, HostState
+from ringfence.model.hosts import Capacity, Certificate, HostState
 from ringfence.store import claims, commands, hosts, vms
 from ringfence.store.ids import at
 from ringfence.wire import ObserveVms, SeenVm
@@ -67,15 +67,40 @@ def test_a_cordon_comes_and_goes_and_again_is_no_error(cloud):
         hosts.uncordon(session, "h1")
 
 
-def test_a_certificate_is_of_one_host_until_it_is_renewed(cloud):
+def certificate(fingerprint):
+    return Certificate(serial="1", fingerprint=fingerprint, expires_at=f"until {fingerprint}")
+
+
+def is_known(session, fingerprint):
+    try:
+        return bool(hosts.host_by_fingerprint(session, fingerprint))
+    except NotFound:
+        return False
+
+
+def test_a_certificate_is_of_one_host_until_it_is_replaced(cloud):
     host_id = cloud.add_host("h1")
     with cloud.store.transaction() as session:
-        hosts.set_certificate(session, host_id, serial="1", fingerprint="aa")
+        hosts.set_certificate(session, host_id, certificate("aa"))
         assert hosts.host_by_fingerprint(session, "aa").id == host_id
-        hosts.set_certificate(session, host_id, serial="2", fingerprint="bb")
-        for old in ("aa", ""):
-            with pytest.raises(NotFound):
-                hosts.host_by_fingerprint(session, old)
+        hosts.offer_certificate(session, host_id, certificate("next"))
+        hosts.set_certificate(session, host_id, certificate("bb"))
+        assert [name for name in ("aa", "", "next", "bb") if is_known(session, name)] == ["bb"]
+
+
+def test_a_renewed_certificate_takes_the_place_of_the_one_before_once_it_is_shown(cloud):
+    host_id = cloud.add_host("h1")
+    with cloud.store.transaction() as session:
+        hosts.set_certificate(session, host_id, certificate("aa"))
+        for name in ("lost", "next"):
+            hosts.offer_certificate(session, host_id, certificate(name))
+        assert [name for name in ("aa", "lost", "next") if is_known(session, name)] == ["aa", "next"]
+        assert hosts.host(session, host_id).certificate_expires_at == "until aa"
+        for name in ("lost", "next", "next", "aa"):
+            hosts.take_certificate(session, host_id, name)
+        assert [name for name in ("aa", "lost", "next") if is_known(session, name)] == ["next"]
+        host = hosts.host_by_fingerprint(session, "next")
+        assert (host.certificate_fingerprint, host.certificate_expires_at) == ("next", "until next")
 
 
 def test_a_host_with_a_vm_stays_and_an_empty_one_goes_with_its_mailbox_and_certificate(cloud):
@@ -83,7 +108,7 @@ def test_a_host_with_a_vm_stays_and_an_empty_one_goes_with_its_mailbox_and_certi
     vm = cloud.add_vm("r")
     with cloud.store.transaction() as session:
         claims.claim(session, vm.id, host_id, reason="")
-        hosts.set_certificate(session, host_id, serial="1", fingerprint="aa")
+        hosts.set_certificate(session, host_id, certificate("aa"))
         commands.add_command(session, host_id, ObserveVms(), key="k", patience_seconds=1)
     with pytest.raises(StillUsed) as refused, cloud.store.transaction() as session:
         hosts.remove_host(session, "h1")

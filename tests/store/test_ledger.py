@@ -16,6 +16,7 @@ from ringfence.errors import Invalid, NotFound
 from ringfence.model.access import Role
 from ringfence.model.accounts import AccountKind
 from ringfence.model.actors import Actor, ActorKind
+from ringfence.model.hosts import Certificate
 from ringfence.model.ledger import Outcome, Subject
 from ringfence.model.operations import OperationKind, OperationState
 from ringfence.model.policies import Protocol, Selector
@@ -41,6 +42,7 @@ from ringfence.store import (
 )
 from ringfence.store.acting import acting
 from ringfence.store.engine import Store, make_engine
+from ringfence.store.ids import now
 from ringfence.store.ledgered import LEDGERED, UNLEDGERED
 from ringfence.store.tables import metadata
 
@@ -52,6 +54,12 @@ ANN = Actor(kind=ActorKind.SERVICE, id="a-1", name="robot", on_behalf_of="ann", 
 @pytest.fixture(scope="module")
 def key():
     return new_key()
+
+
+def renew(session, host_id):
+    hosts.set_certificate(session, host_id, Certificate(serial="5", fingerprint="f" * 64, expires_at=now()))
+    hosts.offer_certificate(session, host_id, Certificate(serial="6", fingerprint="e" * 64, expires_at=now()))
+    hosts.take_certificate(session, host_id, "e" * 64)
 
 
 def a_life(cloud) -> str:
@@ -84,7 +92,7 @@ def a_life(cloud) -> str:
         invitations.use_invitation(session, invitations.add_invitation(session, name="h9")[1])
         hosts.cordon(session, h2)
         hosts.uncordon(session, h2)
-        hosts.set_certificate(session, h2, serial="5", fingerprint="f" * 64)
+        renew(session, h2)
         hosts.heartbeat(session, h2, beat(vcpus=9))
     with store.transaction() as session:
         vm, operation = vms.add_vm(

@@ -36,7 +36,7 @@ _UNREAD_SECONDS = 5.0
 class Consoles:
     """The consoles that are attached now."""
 
-    def __init__(self, url: str, tls: ssl.SSLContext, root: RootPart) -> None:
+    def __init__(self, url: str, tls: Callable[[], ssl.SSLContext], root: RootPart) -> None:
         self._url = re.sub(r"^https", "wss", url)
         self._tls, self._root = tls, root
         self._places = threading.BoundedSemaphore(_MOST_CONSOLES)
@@ -76,7 +76,7 @@ class Consoles:
     async def _attach(self, verb: OpenConsole, terminal: int, begun: Callable[[], None]) -> None:
         peer = connect(
             f"{self._url}/agent/v1/consoles/{verb.session_id}",
-            ssl=self._tls,
+            ssl=self._tls(),
             compression=None,
             proxy=None,
             open_timeout=_DIAL_SECONDS,

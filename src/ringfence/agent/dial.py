@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import http
 import http.client
 import json
 import socket
 import ssl
 import urllib.parse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from ringfence.agent.settings import Settings
 from ringfence.errors import ErrorRecord, RingfenceError, from_record
 from ringfence.model.hosts import ControllerAway
 
 _LONGEST_ANSWER = 1 << 20
 _PIECE = 1 << 18
 _CONNECT_SECONDS = 10.0
-
-
-def client_tls(settings: Settings) -> ssl.SSLContext:
-    """Make the context for dialling: our certificate, and the controller's CA as the only one."""
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings.ca_file)
-    context.load_cert_chain(settings.certificate_file, settings.key_file)
-    return context
-
-
-def peer_tls(settings: Settings, *, listens: bool) -> ssl.SSLContext:
-    """Make the context for the two ends of a move. Who the peer is, its certificate's name tells: `check_peer`."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER if listens else ssl.PROTOCOL_TLS_CLIENT, settings.ca_file)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(settings.certificate_file, settings.key_file)
-    return context
-
-
-def _context(protocol: int, ca_file: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cafile=ca_file)
-    return context
 
 
 def peer_name(connection: ssl.SSLSocket) -> str:
@@ -52,15 +28,19 @@ def peer_name(connection: ssl.SSLSocket) -> str:
 
 
 class Controller:
-    """The controller's agents' listener. One instance a thread: it keeps one connection."""
+    """The controller's agents' listener. One instance a thread: it keeps one connection.
 
-    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+    `tls` gives the context to dial with; once it gives another, a connection made with the one before is not used.
+    """
+
+    def __init__(self, url: str, tls: Callable[[], ssl.SSLContext]) -> None:
         self.url = url
         parts = urllib.parse.urlsplit(url)
         assert parts.scheme == "https", "only TLS leaves this host"
         assert parts.hostname
         self._place = (parts.hostname, parts.port or 443)
         self._tls = tls
+        self._dialled_with: ssl.SSLContext | None = None
         self._connection: http.client.HTTPSConnection | None = None
 
     @contextlib.contextmanager
@@ -76,6 +56,15 @@ class Controller:
         self, method: str, path: str, body: bytes | None = None, *, patience_seconds: float = 30.0
     ) -> tuple[int, bytes]:
         """Ask once; gives status and body. Raises `ControllerAway`, or the error the controller tells."""
+        status, content = self._ask(method, path, body, patience_seconds)
+        if status == http.HTTPStatus.FORBIDDEN and self._dialled_with is not self._tls():
+            # The certificate that was shown was replaced while this was asked: every request here may be sent twice.
+            status, content = self._ask(method, path, body, patience_seconds)
+        if status >= 400:
+            raise _told(status, content)
+        return status, content
+
+    def _ask(self, method: str, path: str, body: bytes | None, patience_seconds: float) -> tuple[int, bytes]:
         try:
             answer = self._send(method, path, body, patience_seconds)
             content = answer.read(_LONGEST_ANSWER + 1)
@@ -85,8 +74,6 @@ class Controller:
         if len(content) > _LONGEST_ANSWER:
             self.hang_up()
             raise ControllerAway(why="its answer is too long")
-        if answer.status >= 400:
-            raise _told(answer.status, content)
         return answer.status, content
 
     def download(self, path: str, take: Callable[[bytes], None]) -> None:
@@ -114,8 +101,12 @@ class Controller:
             return self._exchange(method, path, body, patience)
 
     def _exchange(self, method: str, path: str, body: bytes | None, patience: float) -> http.client.HTTPResponse:
+        tls = self._tls()
+        if tls is not self._dialled_with:
+            self.hang_up()
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection(*self._place, timeout=_CONNECT_SECONDS, context=self._tls)
+            self._dialled_with = tls
+            self._connection = http.client.HTTPSConnection(*self._place, timeout=_CONNECT_SECONDS, context=tls)
             self._connection.connect()
         self._connection.sock.settimeout(patience)
         headers = {"Content-Type": "application/json"} if body is not None else {}

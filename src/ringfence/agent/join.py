@@ -9,22 +9,18 @@ from __future__ import annotations
 import contextlib
 import getpass
 import hashlib
-import os
-import pwd
 import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from ringfence import __version__
 from ringfence.agent import switch
 from ringfence.agent.dial import Controller, own_address
+from ringfence.agent.identity import certificate_request, write_identity, write_whole
 from ringfence.agent.settings import JOINED_FILE, Settings, read_settings
 from ringfence.errors import Invalid
 from ringfence.model.hosts import JoinedAlready, JoinTokenRefused, VmsHere
@@ -60,7 +56,7 @@ def check_may_join(token: JoinToken, settings: Settings, *, anew: bool) -> None:
     # SAFETY: each VM's folder holds its owner's data, and a host of another name would know nothing of it.
     if settings.vms.exists() and (vms := sorted(folder.name for folder in settings.vms.iterdir())):
         raise VmsHere(vms=vms, folder=str(settings.vms))
-    if not anew and any(file.exists() for file in (settings.key_file, settings.certificate_file)):
+    if not anew and settings.identity_file.exists():
         raise JoinedAlready(name=settings.name or "NAME")
 
 
@@ -84,18 +80,16 @@ def join(text: str, settings: Settings, *, anew: bool, tell: Tell) -> JoinAnswer
     ca = fetch_ca(token)
     tell("its certificate authority is the one the token names")
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, token.n)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     asked = JoinRequest(
         protocol=PROTOCOL,
         secret=token.s,
-        csr=request.public_bytes(serialization.Encoding.PEM).decode(),
+        csr=certificate_request(key, token.n),
         underlay_address=address,
         agent_version=__version__,
     )
     trusting = ssl.create_default_context(cadata=ca)
     trusting.minimum_version = ssl.TLSVersion.TLSv1_3
-    _, content = Controller(token.u, trusting).request("POST", "/agent/v1/join", encode(asked))
+    _, content = Controller(token.u, lambda: trusting).request("POST", "/agent/v1/join", encode(asked))
     try:
         answer = msgspec.json.decode(content, type=JoinAnswer)
     except msgspec.MsgspecError as error:
@@ -113,7 +107,7 @@ def fetch_ca(token: JoinToken) -> str:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
-    _, content = Controller(token.u, unverified).request("GET", "/agent/v1/ca")
+    _, content = Controller(token.u, lambda: unverified).request("GET", "/agent/v1/ca")
     try:
         pem = content.decode("ascii")
         fingerprint = _fingerprint(pem)
@@ -125,27 +119,10 @@ def fetch_ca(token: JoinToken) -> str:
 
 
 def _store(settings: Settings, answer: JoinAnswer, key: ec.EllipticCurvePrivateKey, found: dict[str, str]) -> None:
-    agent = pwd.getpwnam(settings.agent_user)
     Path(settings.config).mkdir(mode=0o755, parents=True, exist_ok=True)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     # ORDER: the settings last: what they refer to is there by then.
-    _write(settings.key_file, pem, mode=0o640, group=agent.pw_gid)
-    _write(settings.certificate_file, answer.certificate.encode(), mode=0o644, group=0)
-    _write(settings.ca_file, answer.ca_certificate.encode(), mode=0o644, group=0)
+    write_identity(settings, key, answer.certificate)
+    write_whole(settings.ca_file, answer.ca_certificate.encode(), mode=0o644, group=0)
     told = found | {"host_id": answer.host_id, "name": answer.name, "southbound": answer.southbound}
     lines = [f"{name} = {msgspec.json.encode(value).decode()}\n" for name, value in told.items()]
-    _write(Path(settings.config, JOINED_FILE), "".join(lines).encode(), mode=0o644, group=0)
-
-
-def _write(file: Path, content: bytes, *, mode: int, group: int) -> None:
-    """Write a whole file or none; it never exists with wider rights than `mode`."""
-    fresh = file.with_name(file.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        os.fchown(descriptor, 0, group)
-        os.fchmod(descriptor, mode)
-        out.write(content)
-        out.flush()
-        os.fsync(descriptor)
-    fresh.replace(file)
+    write_whole(Path(settings.config, JOINED_FILE), "".join(lines).encode(), mode=0o644, group=0)

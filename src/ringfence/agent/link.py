@@ -14,7 +14,6 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -23,22 +22,44 @@ from ringfence import __version__
 from ringfence.agent import crash, posture
 from ringfence.agent.ask_root import RootPart
 from ringfence.agent.console import Consoles
-from ringfence.agent.dial import Controller, client_tls
+from ringfence.agent.dial import Controller
 from ringfence.agent.disks import Disks
 from ringfence.agent.handlers import Handlers, subject
+from ringfence.agent.identity import Identity
 from ringfence.agent.journal import Journal
 from ringfence.agent.moves import Door
-from ringfence.agent.root_verbs import AdmitFellows, CloseWindow, Domains, ListDomains
+from ringfence.agent.root_verbs import (
+    AdmitFellows,
+    AskCertificate,
+    CertificateAsked,
+    CloseWindow,
+    Domains,
+    KeepCertificate,
+    ListDomains,
+)
 from ringfence.agent.settings import Settings
 from ringfence.errors import Invalid, RingfenceError, Unreachable
 from ringfence.model.hosts import CommandUnknown, HostToolFailed
-from ringfence.wire import PROTOCOL, Answer, AnyVerb, Command, Heartbeat, HeartbeatAnswer, ReceiveMove, encode
+from ringfence.wire import (
+    PROTOCOL,
+    Answer,
+    AnyVerb,
+    Command,
+    Heartbeat,
+    HeartbeatAnswer,
+    ReceiveMove,
+    RenewalAnswer,
+    RenewalRequest,
+    encode,
+)
 
 _POLL_SECONDS = 30
 _MOST_AT_ONCE = 8
 _MOST_WAITING = 256
 _LONGEST_KEY = 512
 _ANSWER_TRIES_SECONDS = 600.0
+_RENEW_AGAIN_SECONDS = 60.0
+"""After a renewal that failed: each is an entry in the ledger."""
 T = TypeVar("T")
 
 
@@ -173,7 +194,7 @@ class Link:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tls = tls = client_tls(settings)
+        self._tls = tls = Identity(settings).tls
         self._connections = threading.local()
         self._controller = Controller(settings.controller, tls)
         self._root = RootPart(settings.privileged_socket)
@@ -254,6 +275,7 @@ class Link:
         backoff, number = Backoff(longest_seconds=self._settings.heartbeat_seconds), -1
         facts = posture.facts()
         fellows: tuple[str, ...] | None = None
+        renew_from = 0.0
         with self._controller.another() as controller:
             while True:
                 try:
@@ -263,10 +285,14 @@ class Link:
                     number = seen.number
                     beat = encode(self._heartbeat(seen, facts))
                     _, content = controller.request("POST", "/agent/v1/heartbeat", beat)
-                    told = _read_fellows(content)
-                    if told != fellows:
-                        self._root.ask(AdmitFellows(addresses=told))
-                        fellows = told
+                    told = _read(content, HeartbeatAnswer)
+                    if told.fellows != fellows:
+                        self._root.ask(AdmitFellows(addresses=told.fellows))
+                        fellows = told.fellows
+                    if told.renew and time.monotonic() >= renew_from:
+                        renew_from = time.monotonic() + _RENEW_AGAIN_SECONDS
+                        self._renew(controller)
+                        renew_from = 0.0
                 except (RingfenceError, OSError) as error:
                     # Without the root part nothing is known of the VMs, and a host that knows nothing says nothing.
                     sys.stderr.write(f"heartbeat: {error}\n")
@@ -275,6 +301,13 @@ class Link:
                     continue
                 backoff.reset()
                 time.sleep(0.05)  # changes come in bursts: one heartbeat tells them all
+
+    def _renew(self, controller: Controller) -> None:
+        """Have a new key and certificate; the controller takes those of before until it is shown the new ones."""
+        asked = self._root.ask(AskCertificate())
+        assert isinstance(asked, CertificateAsked)
+        _, content = controller.request("POST", "/agent/v1/certificate", encode(RenewalRequest(csr=asked.csr)))
+        self._root.ask(KeepCertificate(certificate=_read(content, RenewalAnswer).certificate))
 
     def _heartbeat(self, seen: Domains, facts: dict[str, str]) -> Heartbeat:
         vcpus, memory_mib = posture.size(self._settings)
@@ -289,12 +322,12 @@ class Link:
         )
 
 
-def _read_fellows(content: bytes) -> tuple[str, ...]:
-    """Read whom the controller counts as fellow hosts; raises `Invalid`."""
+def _read(content: bytes, kind: type[T]) -> T:
+    """Read what the controller answered; raises `Invalid`."""
     try:
-        return msgspec.json.decode(content, type=HeartbeatAnswer).fellows
+        return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Invalid(field="the heartbeat's answer", why=str(error)[:200]) from None
+        raise Invalid(field="the controller's answer", why=str(error)[:200]) from None
 
 
 def _patiently(attempt: Callable[[], T]) -> T:
@@ -310,7 +343,5 @@ def _patiently(attempt: Callable[[], T]) -> T:
 
 def run(settings: Settings) -> int:
     """Run the link."""
-    if not Path(settings.certificate_file).exists():
-        raise Invalid(field="certificate", why="this host has not joined: ringfence-agent join")
     Link(settings).run()
     return 0

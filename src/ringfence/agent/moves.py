@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 
 from ringfence.agent.ask_root import RootPart
-from ringfence.agent.dial import peer_name, peer_tls
+from ringfence.agent.dial import peer_name
+from ringfence.agent.identity import peer_tls
 from ringfence.agent.root_verbs import Channel, Domains, ListDomains, OpenChannel
 from ringfence.agent.settings import Settings
 from ringfence.agent.streams import carry

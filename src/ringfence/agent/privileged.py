@@ -29,15 +29,19 @@ from ringfence.agent.admission import check_address, check_qcow2_header, check_v
 from ringfence.agent.domain_xml import DISK, SEED, domain_name, domain_xml
 from ringfence.agent.domains import LibvirtHypervisor
 from ringfence.agent.firewall import Firewall
+from ringfence.agent.renewal import Renewal
 from ringfence.agent.root_verbs import (
     LONGEST_BYTES,
     AdmitFellows,
     AnyRootResult,
     AnyRootVerb,
+    AskCertificate,
+    CertificateAsked,
     CloseWindow,
     Domains,
     Done,
     Figures,
+    KeepCertificate,
     ListDomains,
     Migrate,
     OpenChannel,
@@ -70,6 +74,7 @@ class Root:
         self._datapath = switch.datapath(settings)
         self._firewall = Firewall(settings, userspace=bool(settings.host_id) and self._datapath == "netdev")
         self._windows = Windows(settings, self._firewall)
+        self._renewal = Renewal(settings)
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._accelerator = settings.accelerator or accelerator.find_accelerator(user=settings.qemu_user)
 
@@ -96,6 +101,11 @@ class Root:
                 return self._list(verb), None
             case AdmitFellows():
                 return Done(changed=self._firewall.admit_fellows(verb.addresses)), None
+            case AskCertificate():
+                return CertificateAsked(csr=self._renewal.request()), None
+            case KeepCertificate():
+                self._renewal.keep(verb.certificate)
+                return Done(), None
             case OpenTerminal():
                 return Done(), self._open_terminal(verb)
             case OpenChannel():

@@ -64,6 +64,16 @@ class AdmitFellows(RootVerb, frozen=True, kw_only=True, tag="admit-fellows"):
     addresses: tuple[str, ...]
 
 
+class AskCertificate(RootVerb, frozen=True, kw_only=True, tag="ask-certificate"):
+    """Make a key for the host, in the place of the one it has → `CertificateAsked`."""
+
+
+class KeepCertificate(RootVerb, frozen=True, kw_only=True, tag="keep-certificate"):
+    """Show this certificate, of the key that was made last, from now on → `Done`."""
+
+    certificate: str
+
+
 class OpenTerminal(RootVerb, frozen=True, kw_only=True, tag="terminal"):
     """→ `Done`, with the descriptor of the VM's serial terminal."""
 
@@ -110,6 +120,8 @@ AnyRootVerb = (
     | RemoveDomain
     | ListDomains
     | AdmitFellows
+    | AskCertificate
+    | KeepCertificate
     | OpenTerminal
     | OpenWindow
     | CloseWindow
@@ -149,7 +161,13 @@ class Figures(RootResult, frozen=True, kw_only=True, tag="figures"):
     sent_bytes: int = 0
 
 
-AnyRootResult = Done | Domains | Figures
+class CertificateAsked(RootResult, frozen=True, kw_only=True, tag="certificate-asked"):
+    """A PKCS #10 request, PEM, for the controller."""
+
+    csr: str
+
+
+AnyRootResult = Done | Domains | Figures | CertificateAsked
 
 
 class RootAnswer(msgspec.Struct, frozen=True, kw_only=True):

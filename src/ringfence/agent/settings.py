@@ -48,12 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     runtime: str = "/run/ringfence"
 
     @property
-    def key_file(self) -> Path:
-        return Path(self.config, "host.key")
-
-    @property
-    def certificate_file(self) -> Path:
-        return Path(self.config, "host.crt")
+    def identity_file(self) -> Path:
+        return Path(self.config, "host.pem")
 
     @property
     def ca_file(self) -> Path:

@@ -26,7 +26,7 @@ def apply_switch(settings: Settings) -> None:
     if settings.datapath:
         wanted["ovn-bridge-datapath-type"] = settings.datapath
     # ORDER: keys first. With the remote set first, ovn-controller would dial without them and be refused.
-    _vsctl("set-ssl", str(settings.key_file), str(settings.certificate_file), str(settings.ca_file))
+    _vsctl("set-ssl", *[str(settings.identity_file)] * 2, str(settings.ca_file))
     _vsctl("set", "Open_vSwitch", ".", *(f"external_ids:{key}={json.dumps(value)}" for key, value in wanted.items()))
 
 

@@ -55,7 +55,7 @@ COLUMNS = (
     age("LAST SEEN", "last_seen"),
     field("UNDERLAY", "underlay_address"),
 )
-SHEET = (*COLUMNS, field("FACTS", "facts"), field("ID", "id"))
+SHEET = (*COLUMNS, field("CERTIFICATE UNTIL", "certificate_expires_at"), field("FACTS", "facts"), field("ID", "id"))
 
 
 @app.command("list")

@@ -1,7 +1,7 @@
-"""What hosts dial: joining, heartbeats, the mailbox, image files, consoles. Every body is hostile until decoded.
+"""What hosts dial: joining, heartbeats, renewal, the mailbox, images, consoles. Every body is hostile until decoded.
 
-Who a host is, is what its certificate says and the store confirms, on every request: a host that was removed, or was
-given a newer certificate, is refused at once. What commands say is the workflows' business.
+Who a host is, is what its certificate says and the store confirms, on every request: a host that was removed, or has
+shown a newer certificate, is refused at once. What commands say is the workflows' business.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -33,12 +31,27 @@ from ringfence.errors import Invalid, NotFound
 from ringfence.model.actors import Actor, ActorKind
 from ringfence.model.hosts import Host, HostState
 from ringfence.store import commands, hosts, invitations
-from ringfence.wire import PROTOCOL, Answer, Command, Heartbeat, HeartbeatAnswer, JoinAnswer, JoinRequest, encode
+from ringfence.store.acting import acting
+from ringfence.store.ids import age_seconds
+from ringfence.wire import (
+    PROTOCOL,
+    Answer,
+    Command,
+    Heartbeat,
+    HeartbeatAnswer,
+    JoinAnswer,
+    JoinRequest,
+    RenewalAnswer,
+    RenewalRequest,
+    encode,
+)
 
 POLL_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = {"postgresql": 1.0}
 """With several controllers, commands come from others too; with SQLite there is one, whose bell always rings."""
 LOOK_AGAIN_OTHERWISE_SECONDS = 10.0
+RENEWED_WITH_LEFT = 2 / 3
+"""Of its time: 48 of 72 hours. A controller that is away over a weekend finds hosts whose certificates are good."""
 _OPEN = ("/agent/v1/ca", "/agent/v1/join")
 MessageT = TypeVar("MessageT")
 
@@ -48,6 +61,7 @@ def agents_app(parts: Parts) -> Starlette:
     routes = [
         Route("/agent/v1/ca", _ca, methods=["GET"]),
         Route("/agent/v1/join", _join, methods=["POST"]),
+        Route("/agent/v1/certificate", _certificate, methods=["POST"]),
         Route("/agent/v1/heartbeat", _heartbeat, methods=["POST"]),
         Route("/agent/v1/commands", _commands, methods=["GET"]),
         Route("/agent/v1/answers", _answers, methods=["POST"]),
@@ -63,17 +77,32 @@ def agents_app(parts: Parts) -> Starlette:
         if scope["path"] in _OPEN:
             # Whoever joins is no host yet: what it changes, its invitation lets it.
             return Actor(kind=ActorKind.HOST, id="", name="joining", source=source)
-        host = await anyio.to_thread.run_sync(_host_of, parts, scope.get(CLIENT_CERTIFICATE))
+        host = await anyio.to_thread.run_sync(_admitted, parts, scope.get(CLIENT_CERTIFICATE), source)
         scope["state"]["host"] = host
-        return Actor(kind=ActorKind.HOST, id=host.id, name=host.name, source=source)
+        return _actor(host, source)
 
     app.add_middleware(Gate, admit=admit, deny=parts.ledger.denials.deny)
     return app
 
 
-def _host_of(parts: Parts, certificate: PeerCertificate | None) -> Host:
+def _actor(host: Host, source: str) -> Actor:
+    return Actor(kind=ActorKind.HOST, id=host.id, name=host.name, source=source)
+
+
+def _admitted(parts: Parts, certificate: PeerCertificate | None, source: str) -> Host:
     if certificate is None:
         raise CertificateRefused(why="missing")
+    host = _host_of(parts, certificate)
+    if certificate.fingerprint == host.certificate_fingerprint:
+        return host
+    # It is the next one, shown for the first time: it takes the place of the one before.
+    with acting(_actor(host, source)), parts.store.transaction() as session:
+        hosts.take_certificate(session, host.id, certificate.fingerprint)
+    # Another may have been given meanwhile.
+    return _host_of(parts, certificate)
+
+
+def _host_of(parts: Parts, certificate: PeerCertificate) -> Host:
     try:
         with parts.store.reading() as session:
             host = hosts.host_by_fingerprint(session, certificate.fingerprint)
@@ -125,15 +154,15 @@ def _joined(parts: Parts, asked: JoinRequest) -> JoinAnswer:
                 agent_version=version,
                 state=HostState.JOINING,
             )
-        certificate = parts.authority.issue_for_host(host.id, asked.csr, address)
-        issued = x509.load_pem_x509_certificate(certificate.encode())
-        fingerprint = issued.fingerprint(hashes.SHA256()).hex()
-        hosts.set_certificate(session, host.id, serial=f"{issued.serial_number:x}", fingerprint=fingerprint)
+        pem, certificate = parts.authority.issue_for_host(
+            host.id, asked.csr, address, good_seconds=parts.settings.host_certificate_seconds
+        )
+        hosts.set_certificate(session, host.id, certificate)
     release_address(parts.fence, address, keep=host.id)
     return JoinAnswer(
         host_id=host.id,
         name=host.name,
-        certificate=certificate,
+        certificate=pem,
         ca_certificate=parts.authority.certificate_pem,
         southbound=parts.settings.southbound_for_hosts,
     )
@@ -147,6 +176,26 @@ def _underlay_address(text: str) -> str:
     if address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local:
         raise Invalid(field="underlay_address", why="no other host could reach it")
     return str(address)
+
+
+async def _certificate(request: Request) -> Response:
+    asked = await _decoded(request, RenewalRequest)
+    return _json(await anyio.to_thread.run_sync(_offered, _parts(request), request.state.host, asked))
+
+
+def _offered(parts: Parts, host: Host, asked: RenewalRequest) -> RenewalAnswer:
+    pem, certificate = parts.authority.issue_for_host(
+        host.id, asked.csr, host.underlay_address, good_seconds=parts.settings.host_certificate_seconds
+    )
+    # ORDER: known before it is told. A host that is told nothing has the one before, which is good until this is shown.
+    with parts.store.transaction() as session:
+        hosts.offer_certificate(session, host.id, certificate)
+    return RenewalAnswer(certificate=pem)
+
+
+def _is_to_renew(parts: Parts, host: Host) -> bool:
+    left_seconds = -age_seconds(host.certificate_expires_at) if host.certificate_expires_at else 0.0
+    return left_seconds < parts.settings.host_certificate_seconds * RENEWED_WITH_LEFT
 
 
 async def _heartbeat(request: Request) -> Response:
@@ -167,7 +216,8 @@ def _beaten(parts: Parts, host: Host, beat: Heartbeat) -> HeartbeatAnswer:
         hosts.heartbeat(session, host.id, beat)
         if host.state is HostState.JOINING:
             hosts.set_host_state(session, host.id, HostState.READY)
-        return HeartbeatAnswer(fellows=hosts.fellow_addresses(session, host.id))
+        fellows = hosts.fellow_addresses(session, host.id)
+        return HeartbeatAnswer(fellows=fellows, renew=_is_to_renew(parts, host))
 
 
 async def _commands(request: Request) -> Response:

@@ -23,9 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ringfence.errors import Invalid
+from ringfence.model.hosts import Certificate
 
 CA_DAYS = 3650
 CERTIFICATE_DAYS = 397
+"""Of servers: the controller and the OVN central. A host's is for a few days, and renewed by itself."""
 RENEW_DAYS = 30
 _CLOCK_SKEW = dt.timedelta(minutes=10)
 """A host whose clock is a little behind must still find a fresh certificate valid."""
@@ -67,8 +69,10 @@ class Authority:
         """SHA-256 of the CA certificate's DER form, lower-case hex: what a join token carries."""
         return hashlib.sha256(self._certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
-    def issue_for_host(self, host_id: str, csr_pem: str, underlay_address: str) -> str:
-        """Sign a host's request; everything but the public key is ours to say. Raises `Invalid`."""
+    def issue_for_host(
+        self, host_id: str, csr_pem: str, underlay_address: str, *, good_seconds: float
+    ) -> tuple[str, Certificate]:
+        """Sign a host's request, PEM; everything but the public key is ours to say. Raises `Invalid`."""
         if len(csr_pem) > 16_384:
             raise Invalid(field="csr", why="it is longer than 16 KiB")
         try:
@@ -81,7 +85,13 @@ class Authority:
             raise Invalid(field="csr", why="its signature does not match its key")
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
             raise Invalid(field="csr", why="its key is neither of P-256 nor of P-384")
-        return self._issue(host_id, key, [underlay_address]).public_bytes(_PEM).decode()
+        issued = self._issue(host_id, key, [underlay_address], good=dt.timedelta(seconds=good_seconds))
+        certificate = Certificate(
+            serial=f"{issued.serial_number:x}",
+            fingerprint=issued.fingerprint(hashes.SHA256()).hex(),
+            expires_at=issued.not_valid_after_utc.isoformat(timespec="microseconds"),
+        )
+        return issued.public_bytes(_PEM).decode(), certificate
 
     def certify(self, folder: Path, *, name: str, addresses: Sequence[str]) -> KeyPair:
         """Have a key and certificate for `name` in the folder; new if missing, near its end, or for other addresses."""
@@ -89,7 +99,7 @@ class Authority:
         pair = KeyPair(key=folder / f"{name}.key", certificate=folder / f"{name}.crt")
         if not self._still_good(pair, addresses):
             key = ec.generate_private_key(ec.SECP256R1())
-            issued = self._issue(name, key.public_key(), addresses)
+            issued = self._issue(name, key.public_key(), addresses, good=dt.timedelta(days=CERTIFICATE_DAYS))
             write_private(pair.key, _key_pem(key))
             write_private(pair.certificate, issued.public_bytes(_PEM))
         return pair
@@ -106,11 +116,13 @@ class Authority:
         same_key = certificate.public_key() == key.public_key()
         return same_key and left > dt.timedelta(days=RENEW_DAYS) and set(names) == set(_alternative_names(addresses))
 
-    def _issue(self, name: str, key: ec.EllipticCurvePublicKey, addresses: Sequence[str]) -> x509.Certificate:
+    def _issue(
+        self, name: str, key: ec.EllipticCurvePublicKey, addresses: Sequence[str], *, good: dt.timedelta
+    ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         # Hosts are servers to one another during a move, and clients of the controller and the southbound.
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        ends = min(now + dt.timedelta(days=CERTIFICATE_DAYS), self._certificate.not_valid_after_utc)
+        ends = min(now + good, self._certificate.not_valid_after_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_subject(name))

@@ -64,6 +64,7 @@ class Settings:
     northbound: str = ""
     southbound: str = ""
     southbound_for_hosts: str = ""
+    host_certificate_seconds: float = 72 * 3600.0
     image_bytes_limit: int = 64 * GIB
     virtual_bytes_limit: int = 2048 * GIB
     import_from_loopback: bool = False
@@ -104,6 +105,7 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("northbound", "", "OVN northbound, as unix:PATH or ssl:HOST:PORT; no fence is applied if empty"),
     ("southbound", "", "OVN southbound this controller reads; tells where ports are bound"),
     ("southbound-for-hosts", "", "OVN southbound that hosts' switches dial, as ssl:HOST:PORT"),
+    ("host-certificate-seconds", "259200", "how long a host's certificate is good; renewed when two thirds are left"),
     ("image-bytes-limit", str(64 * GIB), "largest image file, in bytes"),
     ("virtual-bytes-limit", str(2048 * GIB), "largest disk an image may unfold to, in bytes"),
     ("import-seconds", "3600", "longest an import from a URL may take"),
@@ -147,6 +149,7 @@ def from_flags(given: argparse.Namespace) -> Settings:
         northbound=given.northbound,
         southbound=given.southbound,
         southbound_for_hosts=given.southbound_for_hosts,
+        host_certificate_seconds=float(_whole(given.host_certificate_seconds, field="host-certificate-seconds")),
         image_bytes_limit=_whole(given.image_bytes_limit, field="image-bytes-limit"),
         virtual_bytes_limit=_whole(given.virtual_bytes_limit, field="virtual-bytes-limit"),
         import_from_loopback=given.import_from_loopback,

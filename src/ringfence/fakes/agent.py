@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
 import ssl
 import uuid
@@ -41,6 +42,8 @@ from ringfence.wire import (
     JoinRequest,
     JoinToken,
     OpenConsole,
+    RenewalAnswer,
+    RenewalRequest,
     SeenVm,
     encode,
 )
@@ -60,13 +63,17 @@ async def shout(_vm_id: VmId, console: ClientConnection) -> None:
 
 @dataclass(eq=False, kw_only=True)
 class FakeAgent:
-    """One joined host. `sizes` is what it reports; `vms` what it says it runs; `images` the digests it has fetched."""
+    """One joined host; its key and certificate are in `folder`.
+
+    `sizes` is what it reports; `vms` what it says it runs; `images` the digests it has fetched.
+    """
 
     url: str
     host_id: str
     name: str
     southbound: str
     tls: ssl.SSLContext
+    folder: Path
     act: Act
     sizes: tuple[int, int, int] = (16, 32_768, 1 << 40)
     heartbeat_seconds: float = 3.0
@@ -98,18 +105,28 @@ class FakeAgent:
         joined = msgspec.json.decode(answer.content, type=JoinAnswer)
         tls = await asyncio.to_thread(_identity, folder, key, joined)
         return cls(
-            url=invited.u, host_id=joined.host_id, name=joined.name, southbound=joined.southbound, tls=tls, act=act
+            url=invited.u,
+            host_id=joined.host_id,
+            name=joined.name,
+            southbound=joined.southbound,
+            tls=tls,
+            folder=folder,
+            act=act,
         )
 
     @classmethod
     def resumed(cls, folder: Path, *, url: str, name: str, act: Act) -> FakeAgent:
         """Be the host again whose identity `join` left in `folder`."""
-        certificate = folder / "certificate.pem"
         tls = client_context((folder / "ca.pem").read_text())
-        tls.load_cert_chain(certificate, folder / "key.pem")
-        subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
+        tls.load_cert_chain(folder / "identity.pem")
+        subject = _certificate(folder).subject
         host_id = str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-        return cls(url=url, host_id=host_id, name=name, southbound="", tls=tls, act=act)
+        return cls(url=url, host_id=host_id, name=name, southbound="", tls=tls, folder=folder, act=act)
+
+    @classmethod
+    def can_resume(cls, folder: Path) -> bool:
+        """Tell whether an identity is left in `folder` that has not expired."""
+        return folder.exists() and _certificate(folder).not_valid_after_utc > dt.datetime.now(dt.UTC)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[FakeAgent]:
@@ -141,7 +158,21 @@ class FakeAgent:
             vms=self.vms,
         )
         told = check(await http.post("/agent/v1/heartbeat", content=encode(beat)))
-        self.fellows = msgspec.json.decode(told.content, type=HeartbeatAnswer).fellows
+        answer = msgspec.json.decode(told.content, type=HeartbeatAnswer)
+        self.fellows = answer.fellows
+        if answer.renew:
+            await self.renew(http)
+
+    async def renew(self, http: httpx.AsyncClient) -> None:
+        """Get a new key and certificate, and show them; connections made before then are refused and made anew."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        asked = RenewalRequest(csr=certificate_request(key, self.name))
+        answer = check(await http.post("/agent/v1/certificate", content=encode(asked)))
+        pem = msgspec.json.decode(answer.content, type=RenewalAnswer).certificate
+        await asyncio.to_thread(_keep, self.folder, key, pem)
+        self.tls.load_cert_chain(self.folder / "identity.pem")
+        async with self.http() as shown:
+            await self.beat(shown)
 
     async def next_command(self, http: httpx.AsyncClient, *, wait_seconds: int = 25) -> Command | None:
         """Poll the mailbox once."""
@@ -156,17 +187,18 @@ class FakeAgent:
     async def _beat_on(self, http: httpx.AsyncClient) -> None:
         while True:
             await asyncio.sleep(self.heartbeat_seconds)
-            with contextlib.suppress(httpx.TransportError):
+            # A refusal, too, ends the connection: the next one shows the certificate of then.
+            with contextlib.suppress(httpx.TransportError, RingfenceError):
                 await self.beat(http)
 
     async def _work(self, http: httpx.AsyncClient) -> None:
         while True:
             try:
                 command = await self.next_command(http)
-            except httpx.TransportError:
+            except (httpx.TransportError, RingfenceError) as error:
                 # As a real agent: what a broken poll may have carried comes again to a new session.
                 self.session = uuid.uuid4().hex
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(self.heartbeat_seconds if isinstance(error, RingfenceError) else 0.2)
                 continue
             if command is not None:
                 self.received.append(command)
@@ -258,13 +290,19 @@ def check(answer: httpx.Response) -> httpx.Response:
 
 def _identity(folder: Path, key: ec.EllipticCurvePrivateKey, joined: JoinAnswer) -> ssl.SSLContext:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
-    key_file.write_bytes(_key_pem(key))
-    certificate_file.write_text(joined.certificate)
+    _keep(folder, key, joined.certificate)
     (folder / "ca.pem").write_text(joined.ca_certificate)
     tls = client_context(joined.ca_certificate)
-    tls.load_cert_chain(certificate_file, key_file)
+    tls.load_cert_chain(folder / "identity.pem")
     return tls
+
+
+def _keep(folder: Path, key: ec.EllipticCurvePrivateKey, certificate: str) -> None:
+    (folder / "identity.pem").write_bytes(_key_pem(key) + certificate.encode())
+
+
+def _certificate(folder: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((folder / "identity.pem").read_bytes())
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

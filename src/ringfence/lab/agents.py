@@ -16,7 +16,8 @@ from pathlib import Path
 from ringfence.lab import commands, places
 from ringfence.lab.hosts import Host
 
-KEY, CERTIFICATE, CA = "/etc/ringfence/host.key", "/etc/ringfence/host.crt", "/etc/ringfence/ca.crt"
+IDENTITY = "/etc/ringfence/host.pem"
+"""A host's key and certificate."""
 UNITS = ("ringfence-agent-root.service", "ringfence-agent.service")
 """In the order in which they start."""
 _SETTINGS = "/etc/ringfence/agent.toml"

@@ -166,11 +166,10 @@ class Host:
             self.run(["sh", "-c", _END_LIBVIRT])
         self.start_libvirt()
 
-    def start_ovn_controller(self, *, key: str, certificate: str, ca: str) -> None:
-        """Start ovn-controller with the key and certificate that the host got when it joined (paths in the host)."""
+    def start_ovn_controller(self) -> None:
+        """Start ovn-controller; its key and certificate the switch tells it, as the agent has set it."""
         if not self.runs("/run/ovn/ovn-controller.pid"):
-            tls = [f"--private-key={key}", f"--certificate={certificate}", f"--ca-cert={ca}"]
-            self._start_ovn(["ovn-controller", *tls], "ovn-controller")
+            self._start_ovn(["ovn-controller"], "ovn-controller")
 
     def stop_ovn_controller(self) -> None:
         """End ovn-controller as kill -9 does: what it said of itself stays in the southbound, and the flows stay."""

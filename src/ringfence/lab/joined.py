@@ -58,6 +58,7 @@ class Cloud:
         self._tell = tell
         self._port = 0
         self._tls_at = ""
+        self._certificate_seconds = 0
 
     # up and down
 
@@ -135,6 +136,21 @@ class Cloud:
         self.__dict__.pop("client", None)
         self.start_controller()
 
+    @contextlib.contextmanager
+    def certificates_good_for(self, seconds: int) -> Iterator[None]:
+        """Have hosts that join or renew get certificates for so long while the context lasts."""
+        self._give_certificates_for(seconds)
+        try:
+            yield
+        finally:
+            self._give_certificates_for(0)
+
+    def _give_certificates_for(self, seconds: int) -> None:
+        self.kill_controller()
+        self._certificate_seconds = seconds
+        self.start_controller()
+        self.await_hosts()
+
     def kill_controller(self) -> None:
         """Kill it -9, and wait until it is gone."""
         for pid in self.controller_pids():
@@ -158,6 +174,8 @@ class Cloud:
             "southbound": central.southbound,
             "southbound-for-hosts": central.southbound_for_hosts,
         }
+        if self._certificate_seconds:
+            flags["host-certificate-seconds"] = str(self._certificate_seconds)
         if self.database:
             flags["database"] = self.database
         given = [_CONTROLLER, *(part for name, value in flags.items() for part in (f"--{name}", value))]
@@ -220,7 +238,7 @@ class Cloud:
 
     def _start(self, host: Host) -> None:
         agents.start(host)
-        host.start_ovn_controller(key=agents.KEY, certificate=agents.CERTIFICATE, ca=agents.CA)
+        host.start_ovn_controller()
 
     def await_hosts(self) -> None:
         """Return when every host of the lab is ready and its agent answers."""

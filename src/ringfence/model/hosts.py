@@ -30,8 +30,21 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the controller keeps of a host's certificate: `fingerprint` is the SHA-256 of its DER form, hex."""
+
+    serial: str
+    fingerprint: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A hypervisor. `underlay_address` carries the overlay and moves; `last_seen` is UTC, ISO 8601, or None."""
+    """A hypervisor. `underlay_address` carries the overlay and moves.
+
+    `last_seen` and `certificate_expires_at` are UTC, ISO 8601, or None. The fingerprint is that of the certificate the
+    host shows now; the next one, while it is renewed, the store knows.
+    """
 
     id: HostId
     name: str
@@ -39,6 +52,8 @@ class Host:
     underlay_address: str
     total: Capacity = field(default_factory=Capacity)
     claimed: Capacity = field(default_factory=Capacity)
+    certificate_fingerprint: str = ""
+    certificate_expires_at: str | None = None
     last_seen: str | None = None
     reachable: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -99,6 +114,19 @@ class JoinTokenRefused(Refused):
 
     status: ClassVar[int] = 403
     why: str
+
+
+@dataclass(eq=False)
+class CertificateExpired(Refused):
+    """The certificate of host {host} expired at {at}, so the controller does not know it any more; its VMs run on.
+
+    Give it another: `ringfence host invite --again {host}` on the controller, then `ringfence-agent join` on the host.
+    If it should not have expired yet, see to the host's clock.
+    """
+
+    status: ClassVar[int] = 403
+    host: str
+    at: str
 
 
 @dataclass(eq=False)

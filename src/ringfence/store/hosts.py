@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ringfence.errors import NotFound, WrongState
-from ringfence.model.hosts import Capacity, Host, HostSnapshot, HostState
+from ringfence.model.hosts import Capacity, Certificate, Host, HostSnapshot, HostState
 from ringfence.model.names import HostId, ZoneId, check_name
 from ringfence.store import rows
 from ringfence.store.engine import changed
@@ -42,8 +42,6 @@ def add_host(
     *,
     name: str,
     underlay_address: str,
-    certificate_serial: str = "",
-    certificate_fingerprint: str = "",
     agent_version: str = "",
     state: HostState = HostState.READY,
     id: str | None = None,  # noqa: A002
@@ -55,8 +53,6 @@ def add_host(
         "name": check_name(name),
         "state": str(state),
         "underlay_address": underlay_address,
-        "certificate_serial": certificate_serial,
-        "certificate_fingerprint": certificate_fingerprint or None,
     }
     rows.insert_row(session, table, KIND, values)
     report = {"host_id": host_id, "agent_version": agent_version, "facts": {}, "vms": []}
@@ -91,10 +87,11 @@ def all_hosts(session: Session) -> Sequence[Host]:
 
 
 def host_by_fingerprint(session: Session, fingerprint: str) -> Host:
-    """Read the host that this certificate belongs to; `NotFound` if it is of no host, or of one that was removed."""
+    """Read the host that this certificate, or next certificate, belongs to; `NotFound` if there is none any more."""
     if not fingerprint:
         raise NotFound(kind=KIND, ref="without a certificate")
-    found = session.execute(_JOINED.where(table.c.certificate_fingerprint == fingerprint)).all()
+    its = (table.c.certificate_fingerprint == fingerprint) | (table.c.next_certificate_fingerprint == fingerprint)
+    found = session.execute(_JOINED.where(its)).all()
     if not found:
         raise NotFound(kind=KIND, ref=f"with certificate {fingerprint}")
     return _built(session, found)[0]
@@ -135,10 +132,35 @@ def company_of(session: Session, host_ids: Collection[str]) -> dict[str, Company
     }
 
 
-def set_certificate(session: Session, host_id: str, *, serial: str, fingerprint: str) -> None:
-    """Make this the host's certificate; the one before is no good from now on."""
+def set_certificate(session: Session, host_id: str, certificate: Certificate) -> None:
+    """Make this the host's certificate; the one before, and a next one, are no good from now on."""
+    _certify(session, host_id, now=certificate, following=None)
+
+
+def offer_certificate(session: Session, host_id: str, certificate: Certificate) -> None:
+    """Make this the host's next certificate; the one it has stays good until the host shows this one."""
+    _certify(session, host_id, following=certificate)
+
+
+def take_certificate(session: Session, host_id: str, fingerprint: str) -> None:
+    """Have the next certificate, which the host has shown, take the place of the one before; again is no error."""
     row = rows.find_row(session, table, KIND, host_id)
-    values = {"certificate_serial": serial, "certificate_fingerprint": fingerprint}
+    if row.next_certificate_fingerprint == fingerprint:
+        shown = Certificate(
+            serial=row.next_certificate_serial,
+            fingerprint=fingerprint,
+            expires_at=row.next_certificate_expires_at,
+        )
+        set_certificate(session, host_id, shown)
+
+
+def _certify(session: Session, host_id: str, **wanted: Certificate | None) -> None:
+    row = rows.find_row(session, table, KIND, host_id)
+    values: dict[str, str | None] = {}
+    for which, certificate in wanted.items():
+        prefix = {"now": "certificate", "following": "next_certificate"}[which]
+        for part in ("serial", "fingerprint", "expires_at"):
+            values[f"{prefix}_{part}"] = None if certificate is None else getattr(certificate, part)
     session.execute(update(table).where(table.c.id == row.id).values(**values))
     changed(session, KIND, row.id)
 
@@ -226,6 +248,8 @@ def _built(session: Session, found: Collection[Row[Any]]) -> list[Host]:
             underlay_address=row.underlay_address,
             total=_capacity(row),
             claimed=taken.get(row.id, Capacity()),
+            certificate_fingerprint=row.certificate_fingerprint or "",
+            certificate_expires_at=row.certificate_expires_at,
             last_seen=row.last_seen,
             reachable=row.last_seen is not None and age_seconds(row.last_seen) <= REACHABLE_SECONDS,
             facts=row.facts,

@@ -128,8 +128,9 @@ LEDGERED: dict[str, Told] = {
     "hosts": Told(
         kind="host",
         shown=_columns(
-            "id name state underlay_address vcpus memory_mib disk_bytes certificate_serial certificate_fingerprint"
-            " revision"
+            "id name state underlay_address vcpus memory_mib disk_bytes revision"
+            " certificate_serial certificate_fingerprint certificate_expires_at"
+            " next_certificate_serial next_certificate_fingerprint next_certificate_expires_at"
         ),
         unrecorded=_columns("claim_changes"),
     ),

@@ -191,6 +191,11 @@ hosts = Table(
     Column("disk_bytes", BigInteger, nullable=False, server_default="0"),
     Column("certificate_serial", String(63), nullable=False, server_default=""),
     Column("certificate_fingerprint", String(127), nullable=True, unique=True),
+    Column("certificate_expires_at", String(32), nullable=True),
+    # The next one, from when it was issued until the host shows it.
+    Column("next_certificate_serial", String(63), nullable=True),
+    Column("next_certificate_fingerprint", String(64), nullable=True, index=True),
+    Column("next_certificate_expires_at", String(32), nullable=True),
     # Written by every claim: two claims of one host wait for each other at this row.
     Column("claim_changes", BigInteger, nullable=False, server_default="0"),
     revision_column(),

@@ -20,7 +20,7 @@ IMAGES = "/var/lib/ringfence/images"
 REMEMBERED = "/var/lib/ringfence/passed"
 BEFORE_THE_DISK = ("hold-image/begun", "hold-image/done", "hold-image/kept", "prepare-vm/begun")
 WIRE = "/usr/lib/ringfence-agent/ringfence/wire.py"
-IDENTITY = ["sha256sum", "/etc/ringfence/host.key", "/etc/ringfence/host.crt", "/etc/ringfence/joined.toml"]
+IDENTITY = ["sha256sum", agents.IDENTITY, "/etc/ringfence/joined.toml"]
 
 
 def refused(cloud, operation):

@@ -53,7 +53,7 @@ def host(tmp_path: Path, *, host_id: str = "id-of-h1", vms: tuple[str, ...] = ()
     for vm in vms:
         (tmp_path / "state" / "vms" / vm).mkdir(parents=True)
     if host_id:
-        for name, content in (("host.key", ""), ("host.crt", ""), ("ca.crt", CA)):
+        for name, content in (("host.pem", ""), ("ca.crt", CA)):
             (tmp_path / name).write_text(content)
     return Settings(config=str(tmp_path), state=str(tmp_path / "state"), host_id=host_id, name="h1" if host_id else "")
 
@@ -66,11 +66,10 @@ def test_a_host_that_has_joined_joins_as_another_only_if_told_to(tmp_path) -> No
     check_may_join(NEW, settings, anew=True)
 
 
-@pytest.mark.parametrize("file", ["host.key", "host.crt"])
-def test_a_key_or_a_certificate_that_is_left_is_enough_to_have_joined(tmp_path, file) -> None:
+def test_a_key_that_is_left_is_enough_to_have_joined(tmp_path) -> None:
     settings = host(tmp_path, host_id="")
     check_may_join(NEW, settings, anew=False)
-    (tmp_path / file).write_text("")
+    settings.identity_file.write_text("")
     with pytest.raises(JoinedAlready):
         check_may_join(NEW, settings, anew=False)
 

@@ -21,7 +21,7 @@ import { type ReactNode, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 
 import { api, because, type Host, ifMatch } from "../api/client";
-import { ago, bytes, mib, percent, words } from "../format";
+import { ago, bytes, mib, moment, percent, words } from "../format";
 import { ConfirmByName } from "../parts/dialogs";
 import { CordonButton } from "../parts/host-actions";
 import { Heading, Loaded } from "../parts/page";
@@ -115,6 +115,7 @@ function Facts({ host }: { host: Host }) {
           <Fact name="Zones on it">
             <ZonesOn host={host} />
           </Fact>
+          <Fact name="Certificate until">{host.certificate_expires_at === null ? "Unknown" : moment(host.certificate_expires_at)}</Fact>
           <Fact name="Last heard of">{host.last_seen === null ? "Never" : ago(host.last_seen)}</Fact>
           <Fact name="Underlay address">
             <span className="rf-mono">{host.underlay_address}</span>

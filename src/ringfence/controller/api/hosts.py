@@ -64,6 +64,7 @@ class HostTold(Told):
     underlay_address: str
     total: CapacityTold
     claimed: CapacityTold
+    certificate_expires_at: str | None = Field(description="It is renewed long before, unless the agent is away.")
     last_seen: str | None
     reachable: bool
     facts: dict[str, str]
@@ -81,6 +82,7 @@ def shown(host: Host, company: hosts.Company) -> HostTold:
         underlay_address=host.underlay_address,
         total=CapacityTold.model_validate(host.total),
         claimed=CapacityTold.model_validate(host.claimed),
+        certificate_expires_at=host.certificate_expires_at,
         last_seen=host.last_seen,
         reachable=host.reachable,
         facts=dict(host.facts),

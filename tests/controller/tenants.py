@@ -80,39 +80,45 @@ def add_person(cloud: Cloud, name: str, *roles: Role, **projects_held: Role) -> 
     return added.id
 
 
-def furnish_cloud(cloud: Cloud) -> dict[str, str]:
-    """Make what belongs to no project; gives the ids."""
+def furnish_cloud(cloud: Cloud, mark: str = "", *, address: str = "192.0.2.1") -> dict[str, str]:
+    """Make what belongs to no project, `mark` ending each name; gives the ids."""
     with store_of(cloud).transaction() as session:
-        zone = zones.add_zone(session, name="red", colour="red", classification="")
-        flavor = flavors.add_flavor(session, name="tiny", vcpus=1, memory_mib=64, disk_bytes=MIB)
+        zone = zones.add_zone(session, name=f"red{mark}", colour="red", classification="")
+        flavor = flavors.add_flavor(session, name=f"tiny{mark}", vcpus=1, memory_mib=64, disk_bytes=MIB)
         image = images.add_image(
             session,
-            name="disk",
+            name=f"disk{mark}",
             digest="sha256:" + "0" * 64,
             format=ImageFormat.RAW,
             file_bytes=MIB,
             virtual_bytes=MIB,
             source="test",
         )
-        host = hosts.add_host(session, name="h1", underlay_address="192.0.2.1")
-        shared = networks.add_network(session, name="shared", cidr="10.0.0.0/24")
+        host = hosts.add_host(session, name=f"h1{mark}", underlay_address=address)
+        shared = networks.add_network(session, name=f"shared{mark}", cidr="10.0.0.0/24")
     return {"zone": zone.id, "flavor": flavor.id, "image": image.id, "host": host.id, "network": shared.id}
 
 
-def add_tenant(cloud: Cloud, name: str) -> Tenant:
-    """Make a project that has one of everything."""
+def add_tenant(cloud: Cloud, name: str, mark: str = "") -> Tenant:
+    """Make a project that has one of everything, of what was furnished with this mark."""
     with store_of(cloud).transaction() as session:
-        return _tenant(session, name)
+        return _tenant(session, name, mark)
 
 
-def _tenant(session: Session, name: str) -> Tenant:
+def _tenant(session: Session, name: str, mark: str) -> Tenant:
     owner = f"{name}-owner"
     project = projects.add_project(session, name=name, owner=owner)
     second = accounts.person_named(session, f"{name}-second")
     members.put_member(session, name, second.name, Role.PROJECT_MEMBER)
     network = networks.add_network(session, name=f"{name}-net", cidr="10.1.0.0/24", project=name)
     vm, created = vms.add_vm(
-        session, name=f"{name}-vm", project=name, zone="red", flavor="tiny", image="disk", networks=[f"{name}-net"]
+        session,
+        name=f"{name}-vm",
+        project=name,
+        zone=f"red{mark}",
+        flavor=f"tiny{mark}",
+        image=f"disk{mark}",
+        networks=[f"{name}-net"],
     )
     operations.operation_became(session, created.id, OperationState.DONE)
     own = Selector(project_id=project.id)

@@ -137,6 +137,7 @@ def get_image(parts: WithParts, ref: RefInPath) -> Response:
     "/{name}/file",
     status_code=201,
     response_model=ImageTold,
+    responses={200: {"model": ImageTold, "description": "It is here already, with this digest."}},
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -1,7 +1,7 @@
 """The agent on a lab host: the same package that a real Debian 13 host would get, started as its units say.
 
-There is no systemd in a lab host. What of a unit is honoured here: `ExecStart`, `User`, `RuntimeDirectory`; what only
-hardens is left to real hosts.
+There is no systemd in a lab host. What of a unit is honoured here: `ExecStart`, `User`, `RuntimeDirectory`,
+`NoNewPrivileges` and `CapabilityBoundingSet`; what else hardens is left to real hosts.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def start(host: Host, *, name: str | None = None, environment: Mapping[str, str]
         for folder in unit.get("RuntimeDirectory", "").split():
             owner = unit.get("User", "root")
             host.run(["install", "-d", "-o", owner, "-m", unit.get("RuntimeDirectoryMode", "755"), f"/run/{folder}"])
-        argv = [*_as_user(unit.get("User", "root")), "env", *_settings(environment), *shlex.split(unit["ExecStart"])]
+        argv = [*_confined(unit), "env", *_settings(environment), *shlex.split(unit["ExecStart"])]
         host.start(argv, log=f"/var/log/{each}.log")
         if each == UNITS[0]:
             host.await_path(_SOCKET)
@@ -89,8 +89,16 @@ def _unit(host: Host, name: str) -> Mapping[str, str]:
     raise commands.CommandFailed(command=name, exit_code=1, said="the package installed no such unit")
 
 
-def _as_user(user: str) -> list[str]:
-    return [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
+def _confined(unit: Mapping[str, str]) -> list[str]:
+    argv = ["setpriv"]
+    if unit.get("NoNewPrivileges") == "yes":
+        argv.append("--no-new-privs")
+    if "CapabilityBoundingSet" in unit:
+        kept = (name.removeprefix("CAP_").lower() for name in unit["CapabilityBoundingSet"].split())
+        argv.append(",".join(["--bounding-set=-all", *(f"+{name}" for name in kept)]))
+    if "User" in unit:
+        argv += [f"--reuid={unit['User']}", f"--regid={unit['User']}", "--init-groups"]
+    return [*argv, "--"]
 
 
 def _settings(environment: Mapping[str, str] | None) -> list[str]:

@@ -143,8 +143,7 @@ def context(browser) -> Iterator[BrowserContext]:
 
 
 def take_seat(cloud: Cloud, context: BrowserContext, ids: dict[str, str] | None = None) -> OwnSeat:
-    url = f"http://{cloud.controller.api_address}"
-    return OwnSeat(url=url, page=context.new_page(), cloud=cloud, ids=ids or {})
+    return OwnSeat(url=cloud.controller._parts.page_url, page=context.new_page(), cloud=cloud, ids=ids or {})
 
 
 @pytest.fixture(scope="module")

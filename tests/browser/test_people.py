@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import Seat, open_context, take_seat
+from tests.browser.conftest import OwnSeat, open_context, take_seat
 from tests.browser.example import create
 from tests.browser.test_pages import serious
 from tests.browser.test_stories import PASSWORD, VM, menu
@@ -25,7 +25,7 @@ def confirm(page: Page, name: str, verb: str, reason: str = "") -> None:
     button.click()
 
 
-def test_a_project_shows_its_members_who_come_get_roles_and_go(own_seat: Seat) -> None:
+def test_a_project_shows_its_members_who_come_get_roles_and_go(own_seat: OwnSeat) -> None:
     own_seat.expected += ["409"]
     add_person(own_seat.cloud, "lin")
     page = own_seat.go("/projects")
@@ -54,7 +54,7 @@ def test_a_project_shows_its_members_who_come_get_roles_and_go(own_seat: Seat) -
     expect(dialog.get_by_test_id("problem")).to_contain_text("last-owner")
 
 
-def test_a_project_shows_what_it_has_of_its_quota_which_is_changed_there(own_seat: Seat) -> None:
+def test_a_project_shows_what_it_has_of_its_quota_which_is_changed_there(own_seat: OwnSeat) -> None:
     create(own_seat.cloud, {"name": "web-1", **VM})
     page = own_seat.go("/projects/shop")
     expect(page.get_by_text("1, no bound").first).to_be_visible()
@@ -69,7 +69,7 @@ def test_a_project_shows_what_it_has_of_its_quota_which_is_changed_there(own_sea
     assert (quota["vms"], quota["disk_bytes"], quota["vcpus"]) == (4, 10 << 30, None)
 
 
-def test_what_needs_a_reason_asks_for_one_which_the_ledger_keeps_letter_by_letter(own_seat: Seat) -> None:
+def test_what_needs_a_reason_asks_for_one_which_the_ledger_keeps_letter_by_letter(own_seat: OwnSeat) -> None:
     # What is removed may be asked for once more while its page is left.
     own_seat.expected += ["404"]
     page = own_seat.go("/projects/intranet")
@@ -89,7 +89,7 @@ def test_what_needs_a_reason_asks_for_one_which_the_ledger_keeps_letter_by_lette
     assert {"größer geplant: siehe №7", "never used", "sold"} <= set(reasons)
 
 
-def test_an_account_is_made_with_a_link_that_is_shown_once_and_opens_the_door(own_seat: Seat, browser) -> None:
+def test_an_account_is_made_with_a_link_that_is_shown_once_and_opens_the_door(own_seat: OwnSeat, browser) -> None:
     # Whoever opens the link has no session yet.
     own_seat.expected += ["401"]
     page = own_seat.go("/accounts")
@@ -122,7 +122,7 @@ def test_an_account_is_made_with_a_link_that_is_shown_once_and_opens_the_door(ow
     context.close()
 
 
-def test_an_account_has_its_roles_changed_and_is_deleted_unless_it_owns_something(own_seat: Seat) -> None:
+def test_an_account_has_its_roles_changed_and_is_deleted_unless_it_owns_something(own_seat: OwnSeat) -> None:
     own_seat.expected += ["409"]
     add_person(own_seat.cloud, "lin")
     page = own_seat.go("/accounts")

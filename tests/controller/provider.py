@@ -74,7 +74,12 @@ def small_provider() -> Iterator[SmallProvider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._tell(200, provider.read(self.path))
+            if not self.path.startswith("/authorize"):
+                self._tell(200, provider.read(self.path))
+                return
+            self.send_response(303)
+            self.send_header("Location", provider.authorize(self.path))
+            self.end_headers()
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -57,7 +57,8 @@ def test_a_route_that_needs_no_token_is_one_of_few(cloud) -> None:
 def test_anyone_may_know_what_this_is(cloud) -> None:
     with httpx.Client(base_url=cloud.http.base_url, trust_env=False) as stranger:
         about = stranger.get("/v1/about")
-        assert about.json() == {"name": "ringfence", "version": __version__, "simulated": True}
+        ways = {"provider": False, "passkeys": False}
+        assert about.json() == {"name": "ringfence", "version": __version__, "simulated": True, **ways}
         assert stranger.get("/openapi.json").json()["paths"]["/v1/about"]["get"]["security"] == []
         problem(stranger.get("/v1/about/"), 401, "token-missing")
 

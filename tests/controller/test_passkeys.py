@@ -52,6 +52,7 @@ def key(ada) -> Authenticator:
 
 def test_a_passkey_alone_signs_its_account_in(ada, key, person) -> None:
     bert = person()
+    assert bert.ask("GET", "/v1/about").json()["passkeys"] is True
     told = sign_in(bert, key)
     assert told.status_code == 201, told.text
     assert told.json()["account"]["name"] == ADA

@@ -64,6 +64,7 @@ def sign_in(provider: SmallProvider, person: Person):
 
 def test_somebody_the_provider_knows_has_an_account_and_a_session(provider, person) -> None:
     grace = person()
+    assert grace.ask("GET", "/v1/about").json()["provider"] is True
     done = sign_in(provider, grace)
     assert (done.status_code, done.headers["location"]) == (303, "/")
     told = grace.ask("GET", "/v1/session").json()

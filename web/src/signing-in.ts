@@ -1,5 +1,6 @@
 /** Signing in and out, and setting up: each gives null when it is done, else the problem. */
-import { http, type Problem } from "./api/client";
+import { http, type Problem, type Schemas } from "./api/client";
+import { answerWithPasskey } from "./passkeys";
 import { seal } from "./sealing";
 import { signedInWithSession, signedInWithToken, signedOut } from "./session";
 
@@ -16,6 +17,7 @@ export async function signInWithPassword(account: string, password: string): Out
   if (key.error !== undefined) return key.error;
   const sealed = { key_id: key.data.key_id, sealed_password: seal(password, key.data) };
   const { data, error } = await http.POST("/v1/session", { body: { account, ...sealed } });
+  if (error?.code === "passkey-needed") return answerWithPasskey(error.facts as Schemas["Asking"]);
   if (error !== undefined) return error;
   signedInWithSession(data.csrf_token ?? null);
   return null;

@@ -59,13 +59,10 @@ class RelyingParty:
     """This controller, as authenticators know it: by the name in the URL that people open."""
 
     def __init__(self, url: str) -> None:
+        if not is_name(url):
+            raise PasskeysNeedName(url=url)
         self._origin = url
         self._name = urlsplit(url).hostname or ""
-        try:
-            ipaddress.ip_address(self._name)
-        except ValueError:
-            return
-        raise PasskeysNeedName(url=url)
 
     def ask_to_register(self, account: Account, known: Sequence[Passkey]) -> tuple[str, Json]:
         """Give a challenge and the options that a browser passes to an authenticator."""
@@ -121,6 +118,15 @@ class RelyingParty:
         except (WebAuthnException, ValueError, TypeError, KeyError) as error:
             raise PasskeyRefused(why=str(error)[:200]) from error
         return judged.new_sign_count
+
+
+def is_name(url: str) -> bool:
+    """Tell whether it is by a name, not an address, that this URL leads to somewhere."""
+    try:
+        ipaddress.ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return True
+    return False
 
 
 def _descriptors(known: Sequence[Passkey]) -> list[PublicKeyCredentialDescriptor]:

@@ -11,6 +11,7 @@ from ringfence.errors import NotFound
 from ringfence.model.names import AccountId, PasskeyId
 from ringfence.model.sessions import Passkey
 from ringfence.store import rows
+from ringfence.store.engine import changed
 from ringfence.store.ids import new_id, now
 from ringfence.store.tables import accounts
 from ringfence.store.tables import passkeys as table
@@ -33,6 +34,7 @@ def add_passkey(
         "last_used_at": None,
     }
     rows.insert_row(session, table, KIND, values)
+    changed(session, KIND, str(values["id"]))
     return _built(rows.find_by_id(session, table, KIND, str(values["id"])))
 
 
@@ -53,8 +55,8 @@ def passkey_of(session: Session, credential_id: str) -> Passkey | None:
 def note_use(session: Session, passkey: Passkey, *, uses: int) -> bool:
     """Write down that the passkey was used; tell whether nobody used it since it was read."""
     this = (table.c.id == passkey.id) & (table.c.uses == passkey.uses)
-    changed = update(table).where(this).values(uses=uses, last_used_at=now()).returning(table.c.id)
-    return session.execute(changed).one_or_none() is not None
+    noted = update(table).where(this).values(uses=uses, last_used_at=now()).returning(table.c.id)
+    return session.execute(noted).one_or_none() is not None
 
 
 def remove_passkey(session: Session, account_id: str, passkey_id: str) -> None:
@@ -62,6 +64,7 @@ def remove_passkey(session: Session, account_id: str, passkey_id: str) -> None:
     this = (table.c.id == passkey_id) & (table.c.account_id == account_id)
     if session.execute(delete(table).where(this).returning(table.c.id)).one_or_none() is None:
         raise NotFound(kind=KIND, ref=passkey_id)
+    changed(session, KIND, passkey_id)
 
 
 def _built(row: Row[Any]) -> Passkey:

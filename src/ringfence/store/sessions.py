@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ringfence.errors import NotFound
 from ringfence.model.names import AccountId, SessionId
 from ringfence.model.sessions import DEVICE_SECONDS, IDLE_SECONDS, LONGEST_SECONDS, Means, SignedIn
+from ringfence.store.engine import changed
 from ringfence.store.ids import at, digest_of, new_id, new_secret, now
 from ringfence.store.pages import Page, page_of_rows
 from ringfence.store.tables import accounts, known_devices
@@ -35,6 +36,7 @@ def add_session(session: Session, account_id: str, means: Means, *, source: str,
         "expires_at": at(seconds_from_now=LONGEST_SECONDS),
     }
     session.execute(insert(table).values(**values))
+    changed(session, KIND, str(values["id"]))
     return _built(session.execute(select(table).where(table.c.id == values["id"])).one()), secret
 
 
@@ -73,6 +75,7 @@ def remove_session(session: Session, account_id: str, session_id: str) -> None:
     this = (table.c.id == session_id) & (table.c.account_id == account_id)
     if session.execute(delete(table).where(this).returning(table.c.id)).one_or_none() is None:
         raise NotFound(kind=KIND, ref=session_id)
+    changed(session, KIND, session_id)
 
 
 def remove_session_of(session: Session, secret: str) -> None:
@@ -84,6 +87,7 @@ def remove_sessions(session: Session, account_id: str, *, but: str | None = None
     """End the account's sessions, all or all but one, and forget its devices: its password is another one now."""
     session.execute(delete(table).where(table.c.account_id == account_id, table.c.id != (but or "")))
     session.execute(delete(known_devices).where(known_devices.c.account_id == account_id))
+    changed(session, KIND, account_id)
 
 
 def add_known_device(session: Session, account_id: str) -> str:

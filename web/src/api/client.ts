@@ -40,7 +40,7 @@ export function problemOf(thrown: unknown): Problem {
   return { ...CONTROLLER_AWAY, code: "unreadable", title: "Unreadable answer", detail: String(thrown) };
 }
 
-const SIGNING_IN = ["/v1/session", "/v1/session/key", "/v1/setup", "/v1/account/password"];
+const SIGNING_IN = ["/v1/session", "/v1/session/key", "/v1/session/passkey", "/v1/setup", "/v1/account/password"];
 
 const identity: Middleware = {
   onRequest({ request }) {

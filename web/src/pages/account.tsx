@@ -1,4 +1,4 @@
-/** My account: who I am here and what I may, my sessions, my password. */
+/** My account: who I am here and what I may, my sessions, tokens and passkeys, my password. */
 import {
   Button,
   Card,
@@ -10,23 +10,22 @@ import {
   DescriptionListTerm,
   Grid,
   GridItem,
-  Label,
   PageSection,
   Switch,
 } from "@patternfly/react-core";
-import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { type ReactNode, useState } from "react";
 
-import { api, type Problem, type Schemas } from "../api/client";
-import { ago, words } from "../format";
-import { FormDialog } from "../parts/dialogs";
-import { TextField } from "../parts/fields";
+import { api, type Schemas } from "../api/client";
+import { words } from "../format";
 import { Labels } from "../parts/labels";
 import { Heading, Loaded } from "../parts/page";
-import { ProblemAlert } from "../parts/problems";
 import { useSession } from "../session";
-import { changePassword, signOut } from "../signing-in";
+import { signOut } from "../signing-in";
 import { setDark, useDark } from "../theme";
+import { PasskeysCard } from "./account/passkeys";
+import { PasswordDialog } from "./account/password-dialog";
+import { Sessions } from "./account/sessions";
+import { TokensCard } from "./account/tokens";
 
 export function AccountPage() {
   const [changing, setChanging] = useState(false);
@@ -71,6 +70,12 @@ export function AccountPage() {
             </Card>
           </GridItem>
           <GridItem>
+            <TokensCard />
+          </GridItem>
+          <GridItem>
+            <PasskeysCard />
+          </GridItem>
+          <GridItem>
             <Sessions />
           </GridItem>
         </Grid>
@@ -103,105 +108,5 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
       <DescriptionListTerm>{name}</DescriptionListTerm>
       <DescriptionListDescription>{children}</DescriptionListDescription>
     </DescriptionListGroup>
-  );
-}
-
-function Sessions() {
-  const sessions = api.useQuery("get", "/v1/account/sessions", { params: { query: { limit: 100 } } });
-  const end = api.useMutation("delete", "/v1/account/sessions/{session_id}");
-  return (
-    <Card>
-      <CardTitle component="h2">My sessions</CardTitle>
-      <CardBody>
-        {end.error !== null && <ProblemAlert error={end.error} />}
-        <Loaded of={sessions}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <span className="rf-subtle">None: nobody is signed in to this account with a password.</span>
-            ) : (
-              <Table variant="compact" aria-label="My sessions">
-                <Thead>
-                  <Tr>
-                    <Th>From</Th>
-                    <Th>With</Th>
-                    <Th>By</Th>
-                    <Th>Began</Th>
-                    <Th>Last used</Th>
-                    <Th screenReaderText="Actions" />
-                  </Tr>
-                </Thead>
-                <Tbody>
-                  {items.map((one) => (
-                    <Tr key={one.id}>
-                      <Td dataLabel="From">{one.source}</Td>
-                      <Td dataLabel="With" modifier="truncate">
-                        {one.client}
-                      </Td>
-                      <Td dataLabel="By">{words(one.means)}</Td>
-                      <Td dataLabel="Began">{ago(one.created_at)}</Td>
-                      <Td dataLabel="Last used">{ago(one.used_at)}</Td>
-                      <Td isActionCell>
-                        {one.current ? (
-                          <Label isCompact color="blue">
-                            This one
-                          </Label>
-                        ) : (
-                          <Button
-                            variant="secondary"
-                            size="sm"
-                            aria-label={`End the session from ${one.source} that began ${ago(one.created_at)}`}
-                            onClick={() => end.mutate({ params: { path: { session_id: one.id } } })}
-                          >
-                            End
-                          </Button>
-                        )}
-                      </Td>
-                    </Tr>
-                  ))}
-                </Tbody>
-              </Table>
-            )
-          }
-        </Loaded>
-      </CardBody>
-    </Card>
-  );
-}
-
-function PasswordDialog({ onClose }: { onClose: () => void }) {
-  const [current, setCurrent] = useState("");
-  const [wanted, setWanted] = useState("");
-  const [again, setAgain] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem | unknown>(null);
-  const submit = () => {
-    setBusy(true);
-    void changePassword(current, wanted)
-      .then((refused) => (refused === null ? onClose() : setProblem(refused)), setProblem)
-      .finally(() => setBusy(false));
-  };
-  return (
-    <FormDialog
-      title="Change my password"
-      description="All my other sessions end."
-      submit="Change"
-      ready={current !== "" && wanted !== "" && wanted === again}
-      busy={busy}
-      error={problem}
-      onSubmit={submit}
-      onClose={onClose}
-    >
-      <TextField label="Current password" type="password" value={current} onChange={setCurrent} required autoFocus complete="current-password" />
-      <TextField label="New password" type="password" value={wanted} onChange={setWanted} required complete="new-password" />
-      <TextField
-        label="The new password again"
-        type="password"
-        value={again}
-        onChange={setAgain}
-        required
-        complete="new-password"
-        wrong={again !== "" && again !== wanted && "They differ."}
-      />
-    </FormDialog>
   );
 }

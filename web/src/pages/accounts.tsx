@@ -11,9 +11,10 @@ import { Labels } from "../parts/labels";
 import { NounPage } from "../parts/noun";
 import { SetUpLinkDialog } from "../parts/set-up-link";
 import { StateLabel } from "../parts/states";
+import { TokenDialog } from "../parts/token-dialog";
 import { AccountDialog } from "./accounts/account-dialog";
 
-type Open = { dialog: "link" | "lock"; account: Account } | null;
+type Open = { dialog: "link" | "lock" | "token"; account: Account } | null;
 
 export function AccountsPage() {
   const [open, setOpen] = useState<Open>(null);
@@ -46,6 +47,7 @@ export function AccountsPage() {
           ...(account.kind === "person" && !account.disabled
             ? [{ title: "Make a set-up link …", onClick: () => setOpen({ dialog: "link", account }) }]
             : []),
+          ...(account.kind === "service" ? [{ title: "Make a token …", onClick: () => setOpen({ dialog: "token", account }) }] : []),
           { title: account.disabled ? "Unlock …" : "Lock …", onClick: () => setOpen({ dialog: "lock", account }) },
         ]}
         form={(account, close) => (
@@ -68,6 +70,7 @@ export function AccountsPage() {
         }}
       />
       {open?.dialog === "link" && <SetUpLinkDialog account={open.account.name} onClose={() => setOpen(null)} />}
+      {open?.dialog === "token" && <TokenDialog service={open.account.name} onClose={() => setOpen(null)} />}
       {open?.dialog === "lock" && <LockDialog account={open.account} onClose={() => setOpen(null)} />}
     </>
   );

@@ -5,6 +5,7 @@ import { useNavigate } from "react-router";
 
 import { api } from "../api/client";
 import { TextField } from "../parts/fields";
+import { Loaded } from "../parts/page";
 import { ProblemAlert } from "../parts/problems";
 import { setUp } from "../signing-in";
 import { useAttempt } from "./sign-in";
@@ -16,7 +17,8 @@ export function SetUpPage() {
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const go = useNavigate();
-  const first = api.useQuery("get", "/v1/setup").data?.needed === true;
+  const asked = api.useQuery("get", "/v1/setup");
+  const first = asked.data?.needed === true;
   useEffect(() => {
     document.title = "Set up · ringfence";
     // SAFETY: what the address bar and the history show, others may see later.
@@ -37,37 +39,42 @@ export function SetUpPage() {
       brandImgAlt="ringfence"
       textContent="A private cloud that keeps its tenants apart, and can prove it."
     >
-      <Form onSubmit={submit}>
-        {problem !== null && <ProblemAlert error={problem} />}
-        {first && (
-          <>
+      {/* SAFETY: no field comes later and takes the focus: a password would be typed where it can be read. */}
+      <Loaded of={asked}>
+        {() => (
+          <Form onSubmit={submit}>
+            {problem !== null && <ProblemAlert error={problem} />}
+            {first && (
+              <>
+                <TextField
+                  label="Account"
+                  value={account}
+                  onChange={setAccount}
+                  autoFocus
+                  complete="username"
+                  help="The name you want to have as the first administrator. Leave it empty if somebody made the link for you."
+                />
+                <TextField label="Your name" value={displayName} onChange={setDisplayName} complete="name" />
+              </>
+            )}
+            <TextField label="Password" type="password" value={password} onChange={setPassword} required complete="new-password" />
             <TextField
-              label="Account"
-              value={account}
-              onChange={setAccount}
-              autoFocus
-              complete="username"
-              help="The name you want to have as the first administrator. Leave it empty if somebody made the link for you."
+              label="The password again"
+              type="password"
+              value={again}
+              onChange={setAgain}
+              required
+              complete="new-password"
+              wrong={differ && "They differ."}
             />
-            <TextField label="Your name" value={displayName} onChange={setDisplayName} complete="name" />
-          </>
+            <ActionGroup>
+              <Button type="submit" isBlock isLoading={busy} isDisabled={!ready || busy}>
+                Set up
+              </Button>
+            </ActionGroup>
+          </Form>
         )}
-        <TextField label="Password" type="password" value={password} onChange={setPassword} required complete="new-password" />
-        <TextField
-          label="The password again"
-          type="password"
-          value={again}
-          onChange={setAgain}
-          required
-          complete="new-password"
-          wrong={differ && "They differ."}
-        />
-        <ActionGroup>
-          <Button type="submit" isBlock isLoading={busy} isDisabled={!ready || busy}>
-            Set up
-          </Button>
-        </ActionGroup>
-      </Form>
+      </Loaded>
     </LoginPage>
   );
 }

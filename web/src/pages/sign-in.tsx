@@ -1,10 +1,11 @@
-/** Signing in: with a password, which leaves this page sealed only, or with an API token. */
-import { ActionGroup, Button, Form, LoginMainFooterBandItem, LoginPage } from "@patternfly/react-core";
+/** Signing in: by the organisation's own sign-on, a passkey, a password, which leaves this page sealed only, or a token. */
+import { ActionGroup, Button, Divider, Form, LoginMainFooterBandItem, LoginPage } from "@patternfly/react-core";
 import { type FormEvent, useEffect, useState } from "react";
 
 import { api, type Problem } from "../api/client";
 import { TextField } from "../parts/fields";
 import { ProblemAlert } from "../parts/problems";
+import { hasPasskeys, signInWithPasskey } from "../passkeys";
 import { signInWithPassword, signInWithToken } from "../signing-in";
 
 export function SignInPage() {
@@ -32,7 +33,15 @@ export function SignInPage() {
         </LoginMainFooterBandItem>
       }
     >
-      {byToken ? <ByToken /> : <ByPassword />}
+      {byToken ? (
+        <ByToken />
+      ) : (
+        <>
+          <SentBack />
+          <ByPassword />
+          <OtherWays />
+        </>
+      )}
     </LoginPage>
   );
 }
@@ -50,6 +59,26 @@ export function useAttempt(attempt: () => Promise<Problem | null>) {
       .finally(() => setBusy(false));
   };
   return { busy, problem, submit };
+}
+
+/** Why the organisation's sign-on sent somebody back: its code stands behind the `#`. */
+function SentBack() {
+  const [code] = useState(() => location.hash.slice(1));
+  useEffect(() => {
+    if (code !== "") history.replaceState(history.state, "", "/login");
+  }, [code]);
+  if (!/^[a-z-]+$/.test(code)) return null;
+  const problem: Problem = {
+    type: "about:blank",
+    title: "Not signed in",
+    status: 401,
+    detail: "Your organisation's sign-on did not let you in here.",
+    code,
+    family: "refused",
+    remedy: "Try again. If it stays so, an administrator finds the reason in the ledger.",
+    facts: {},
+  };
+  return <ProblemAlert error={problem} />;
 }
 
 function ByPassword() {
@@ -70,6 +99,36 @@ function ByPassword() {
       />
       <Submit busy={busy} ready={account.trim() !== "" && password !== ""} />
     </Form>
+  );
+}
+
+/** What this controller and this browser have besides. */
+function OtherWays() {
+  const about = api.useQuery("get", "/v1/about").data;
+  const byPasskey = about?.passkeys === true && hasPasskeys();
+  if (!byPasskey && about?.provider !== true) return null;
+  return (
+    <div className="rf-stack rf-apart">
+      <Divider />
+      {byPasskey && <ByPasskey />}
+      {about?.provider === true && (
+        <Button variant="secondary" isBlock component="a" href="/v1/session/oidc">
+          Sign in with your organisation
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function ByPasskey() {
+  const { busy, problem, submit } = useAttempt(signInWithPasskey);
+  return (
+    <>
+      {problem !== null && <ProblemAlert error={problem} />}
+      <Button variant="secondary" isBlock isLoading={busy} isDisabled={busy} onClick={submit}>
+        Sign in with a passkey
+      </Button>
+    </>
   );
 }
 

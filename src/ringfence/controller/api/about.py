@@ -1,4 +1,4 @@
-"""What anyone may know of this controller, before signing in: its name, its version, whether its hosts are simulated.
+"""What anyone may know of this controller before signing in: name, version, ways to sign in, if hosts are simulated.
 
 Everything that a controller of simulated hosts answers carries a header that says so, refusals and consoles included.
 """
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringfence import __version__
 from ringfence.controller.api.requests import WithParts, told
 from ringfence.controller.api.shapes import Told
+from ringfence.controller.passkeys import is_name
 
 PATH = "/v1/about"
 HEADER = b"ringfence-simulated"
@@ -24,17 +25,30 @@ router = APIRouter(prefix=PATH, tags=["about"])
 
 
 class AboutTold(Told):
-    """`simulated`: there are no real hosts behind this controller, and nothing it says shows a promise."""
+    """`simulated`: there are no real hosts behind this controller, and nothing it says shows a promise.
+
+    `provider`: people may sign in by their organisation's provider (`GET /v1/session/oidc`). `passkeys`: people reach
+    this controller by a name, which passkeys belong to.
+    """
 
     name: str
     version: str
     simulated: bool
+    provider: bool
+    passkeys: bool
 
 
 @router.get("", response_model=AboutTold, openapi_extra={"security": []})
 def get_about(parts: WithParts) -> Response:
     """Tell what this is. It needs no token."""
-    return told(AboutTold(name="ringfence", version=__version__, simulated=parts.simulated))
+    about = AboutTold(
+        name="ringfence",
+        version=__version__,
+        simulated=parts.simulated,
+        provider=parts.settings.oidc_issuer != "",
+        passkeys=is_name(parts.page_url),
+    )
+    return told(about)
 
 
 class Labelled:

@@ -14,6 +14,7 @@ from ringfence.controller.api.sessions import sign_ins_of
 from ringfence.controller.provider import ProviderDenied
 from ringfence.controller.provider_sign_in import begin_at_provider, end_at_provider
 from ringfence.controller.signing_in import set_cookies
+from ringfence.errors import RingfenceError
 from ringfence.store.challenges import VALID_SECONDS
 
 router = APIRouter(prefix="/v1/session/oidc", tags=["session"])
@@ -24,7 +25,10 @@ STATE_COOKIE = "__Host-ringfence-state"
 @router.get("", status_code=303, response_class=Response)
 async def begin_provider_session(parts: WithParts, request: Request) -> Response:
     """Send the browser to the organisation's provider, to sign in there."""
-    url, state = await anyio.to_thread.run_sync(begin_at_provider, parts, limiter=sign_ins_of(request).limiter)
+    try:
+        url, state = await anyio.to_thread.run_sync(begin_at_provider, parts, limiter=sign_ins_of(request).limiter)
+    except RingfenceError as error:
+        return _back_to_sign_in(request, error)
     response = RedirectResponse(url, status_code=303)
     # Lax: the browser comes back from another site, and has to bring it.
     _keep(response, state, int(VALID_SECONDS))
@@ -41,7 +45,7 @@ async def end_provider_session(
 ) -> Response:
     """Come back from the provider: begin the session, and go on to the first page."""
     if error or not code:
-        raise ProviderDenied(why=error or "it gave no code")
+        return _back_to_sign_in(request, ProviderDenied(why=error or "it gave no code"))
     sign_ins, kept = sign_ins_of(request), cookie_in(request.scope, STATE_COOKIE)
 
     def prove() -> Response:
@@ -51,7 +55,18 @@ async def end_provider_session(
         _keep(response, "", 0)
         return response
 
-    return await anyio.to_thread.run_sync(prove, limiter=sign_ins.limiter)
+    try:
+        return await anyio.to_thread.run_sync(prove, limiter=sign_ins.limiter)
+    except RingfenceError as refused:
+        return _back_to_sign_in(request, refused)
+
+
+def _back_to_sign_in(request: Request, error: RingfenceError) -> Response:
+    """Send a person's browser back to the sign-in page with the error's code; raise it for anything else."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    # SAFETY: the code alone. Words in an address could be anybody's, and would be read as this controller's.
+    return RedirectResponse(f"/login#{error.code}", status_code=303)
 
 
 def _keep(response: Response, state: str, seconds: int) -> None:

@@ -99,18 +99,18 @@ def furnish_cloud(cloud: Cloud, mark: str = "", *, address: str = "192.0.2.1") -
     return {"zone": zone.id, "flavor": flavor.id, "image": image.id, "host": host.id, "network": shared.id}
 
 
-def add_tenant(cloud: Cloud, name: str, mark: str = "") -> Tenant:
+def add_tenant(cloud: Cloud, name: str, mark: str = "", *, cidr: str = "10.1.0.0/24") -> Tenant:
     """Make a project that has one of everything, of what was furnished with this mark."""
     with store_of(cloud).transaction() as session:
-        return _tenant(session, name, mark)
+        return _tenant(session, name, mark, cidr)
 
 
-def _tenant(session: Session, name: str, mark: str) -> Tenant:
+def _tenant(session: Session, name: str, mark: str, cidr: str) -> Tenant:
     owner = f"{name}-owner"
     project = projects.add_project(session, name=name, owner=owner)
     second = accounts.person_named(session, f"{name}-second")
     members.put_member(session, name, second.name, Role.PROJECT_MEMBER)
-    network = networks.add_network(session, name=f"{name}-net", cidr="10.1.0.0/24", project=name)
+    network = networks.add_network(session, name=f"{name}-net", cidr=cidr, project=name)
     vm, created = vms.add_vm(
         session,
         name=f"{name}-vm",

@@ -20,6 +20,9 @@ function packed(): Plugin {
   };
 }
 
+/** The Mozilla Public License has whoever gets the program be told where its source is. */
+const NOVNC = "/*! Holds noVNC, unmodified: MPL-2.0, (C) The noVNC authors; its source is the npm package @novnc/novnc. */";
+
 export default defineConfig({
   plugins: [packed()],
   esbuild: { jsx: "automatic" },
@@ -33,6 +36,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1500,
     reportCompressedSize: false,
     rollupOptions: {
+      output: { banner: (chunk) => (chunk.moduleIds.some((id) => id.includes("/@novnc/")) ? NOVNC : "") },
       // Libraries mark what a server may not render; there is none here.
       onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),
     },

@@ -97,8 +97,25 @@ class OpenConsole(Verb, frozen=True, kw_only=True, tag="open-console"):
     session_id: str
 
 
+class OpenScreen(Verb, frozen=True, kw_only=True, tag="open-screen"):
+    """Attach the VM's screen, keyboard and pointer (RFB) to the controller's session, as `OpenConsole` → `Nothing`."""
+
+    vm_id: str
+    session_id: str
+
+
 AnyVerb = (
-    HoldImage | PrepareVm | StartVm | StopVm | RemoveVm | ReceiveMove | SendMove | CloseMove | ObserveVms | OpenConsole
+    HoldImage
+    | PrepareVm
+    | StartVm
+    | StopVm
+    | RemoveVm
+    | ReceiveMove
+    | SendMove
+    | CloseMove
+    | ObserveVms
+    | OpenConsole
+    | OpenScreen
 )
 
 

@@ -63,6 +63,16 @@ class Seat:
         self.page.goto(f"{self.url}{path}")
         return self.page
 
+    def sign_in(self, token: str) -> Page:
+        self.page.goto(f"{self.url}/")
+        self.page.get_by_role("button", name="Sign in with an API token").click()
+        self.page.get_by_label("API token").fill(token)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
+        # Nobody was signed in before: that the controller said so is no complaint.
+        self.complaints = [one for one in self.complaints if "401" not in one]
+        return self.page
+
     def unexpected(self) -> list[str]:
         return [one for one in self.complaints if not any(part in one for part in self.expected)]
 
@@ -73,16 +83,6 @@ class OwnSeat(Seat):
 
     cloud: Cloud
     ids: dict[str, str] = field(default_factory=dict)
-
-    def sign_in(self) -> Page:
-        self.page.goto(f"{self.url}/")
-        self.page.get_by_role("button", name="Sign in with an API token").click()
-        self.page.get_by_label("API token").fill(self.cloud.token)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
-        self.page.get_by_role("heading", name="Overview", level=1).wait_for()
-        # Nobody was signed in before: that the controller said so is no complaint.
-        self.complaints = [one for one in self.complaints if "401" not in one]
-        return self.page
 
 
 PATIENCE_MS = 15_000
@@ -151,7 +151,7 @@ def long_seat(populated, browser) -> Iterator[OwnSeat]:
     cloud, ids = populated
     context = open_context(browser)
     seat = take_seat(cloud, context, ids)
-    seat.sign_in()
+    seat.sign_in(seat.cloud.token)
     yield seat
     context.close()
 
@@ -168,7 +168,7 @@ def tour(long_seat) -> Iterator[OwnSeat]:
 def own_seat(furnished, context) -> Iterator[OwnSeat]:
     """Signed in to a furnished cloud of one's own."""
     seat = take_seat(furnished, context)
-    seat.sign_in()
+    seat.sign_in(seat.cloud.token)
     yield seat
     assert seat.unexpected() == []
 
@@ -185,6 +185,6 @@ def strangers_seat(empty, context) -> Iterator[OwnSeat]:
 def first_seat(empty, context) -> Iterator[OwnSeat]:
     """Signed in to an empty cloud."""
     seat = take_seat(empty, context)
-    seat.sign_in()
+    seat.sign_in(seat.cloud.token)
     yield seat
     assert seat.unexpected() == []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+from tests.browser.rfb import painted
 from tests.controller.conftest import Cloud
 from tests.controller.test_vms import DIGEST, DISK, MIB
 
 from ringfence.fakes.agent import FakeAgent
 from ringfence.fakes.hypervisors import FakeHost, FakeHypervisors
 from ringfence.model.names import HostId
-from ringfence.wire import AnyResult, AnyVerb, Nothing, OpenConsole
+from ringfence.wire import AnyResult, AnyVerb, Nothing, OpenConsole, OpenScreen
 
 ZONES = [
     {"name": "public", "colour": "green", "classification": "public"},
@@ -39,12 +40,13 @@ class Hosts:
 
     def join(self, name: str) -> FakeAgent:
         agent = self._cloud.join(name, act=self._act)
+        agent.screen = painted
         host_id = HostId(agent.host_id)
         self._hypervisors.hosts[host_id] = FakeHost(host_id)
         return self._cloud.run(agent)
 
     async def _act(self, host_id: str, verb: AnyVerb) -> AnyResult:
-        if isinstance(verb, OpenConsole):
+        if isinstance(verb, OpenConsole | OpenScreen):
             return Nothing()
         key = uuid.uuid4().hex
         return await asyncio.to_thread(self._hypervisors.ask, HostId(host_id), verb, key=key, patience_seconds=10)

@@ -19,6 +19,7 @@ PAGES = {
     "vm": "/vms/{vm}",
     "vm-create": "/vms/new",
     "console": "/vms/{vm}/console",
+    "screen": "/vms/{vm}/screen",
     "images": "/images",
     "flavors": "/flavors",
     "hosts": "/hosts",

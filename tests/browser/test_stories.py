@@ -6,9 +6,10 @@ import re
 import secrets
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import OwnSeat
 from tests.browser.example import create, policy
+from tests.browser.rfb import HEIGHT, WIDTH, colours, keys
 from tests.browser.test_pages import serious
 
 from ringfence.store import setup_links, vms
@@ -18,6 +19,11 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "nine violet tractors hum"
 VM = {"project": "shop", "zone": "public", "flavor": "small", "image": "debian-13", "networks": ["backbone"]}
+
+
+def size_of(shown: Locator) -> tuple[float, float]:
+    box = shown.bounding_box()
+    return box["width"], box["height"]
 
 
 def menu(page: Page, of: str, action: str) -> None:
@@ -123,6 +129,33 @@ def test_what_is_typed_in_the_console_reaches_the_guest(own_seat) -> None:
     assert colour == "rgb(240, 240, 240)", "the terminal's own styles are in force under the policy"
     page.keyboard.press("Control+]")
     expect(page.get_by_role("button", name="Reconnect")).to_be_focused()
+
+
+def test_the_screen_shows_what_the_guest_draws_takes_its_keys_and_can_be_left(own_seat) -> None:
+    vm_id = create(own_seat.cloud, {"name": "web-1", **VM})
+    page = own_seat.go(f"/vms/{vm_id}")
+    page.get_by_role("button", name="Open screen").click()
+    expect(page.get_by_text("Connected")).to_be_visible()
+    assert colours(page) == 2
+    page.keyboard.press("a")
+    assert keys(vm_id, 2) == [(ord("a"), True), (ord("a"), False)]
+    page.get_by_role("button", name="Send Ctrl+Alt+Del").click()
+    control, alt, delete = 0xFFE3, 0xFFE9, 0xFFFF
+    pressed = [(control, True), (alt, True), (delete, True)]
+    assert keys(vm_id, 6) == [*pressed, (delete, False), (alt, False), (control, False)]
+    # Tab is the guest's, and Ctrl+] is not: the guest is left without a key held down.
+    page.keyboard.press("Tab")
+    assert keys(vm_id, 2) == [(0xFF09, True), (0xFF09, False)]
+    page.keyboard.press("Control+]")
+    expect(page.get_by_role("button", name="Reconnect")).to_be_focused()
+    assert keys(vm_id, 3) == [(control, True), (control, False), (control + 1, False)]
+    assert size_of(page.locator(".rf-screen canvas")) > (WIDTH, HEIGHT)
+    page.get_by_label("Fit to the page").uncheck(force=True)
+    assert size_of(page.locator(".rf-screen canvas")) == (WIDTH, HEIGHT)
+    own_seat.cloud.end_of(own_seat.cloud.post(f"/v1/vms/{vm_id}/stop", expect=202)["id"])
+    page.get_by_role("button", name="Reconnect").click()
+    own_seat.expected += ["WebSocket", "Failed when connecting"]
+    expect(page.get_by_test_id("problem")).to_contain_text("wrong-state")
 
 
 def test_a_policy_shows_what_it_opens_before_it_does_and_what_its_end_closes(own_seat) -> None:

@@ -1,4 +1,7 @@
-"""The agent's end of a console: a real terminal, and a controller over real TLS; the root part answers as it would."""
+"""The agent's end of a console or screen: a real terminal or pair of sockets, and a controller over real TLS.
+
+The root part answers as it would.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,26 @@ from websockets.sync.server import Server, ServerConnection, serve
 from ringfence.agent.ask_root import RootPart
 from ringfence.agent.console import Consoles
 from ringfence.agent.identity import client_tls
-from ringfence.agent.root_verbs import LONGEST_BYTES, Done, RootAnswer
+from ringfence.agent.root_verbs import LONGEST_BYTES, AnyRootVerb, Done, OpenDisplay, RootAnswer
 from ringfence.agent.settings import Settings
+from ringfence.errors import WrongState
 from ringfence.model.hosts import ControllerAway
-from ringfence.wire import OpenConsole
+from ringfence.wire import OpenConsole, OpenScreen
 
 pytestmark = pytest.mark.contract
 VM = "01920000-0000-7000-8000-000000000001"
 HOST = "01920000-0000-7000-8000-0000000000a1"
-ASKED = OpenConsole(vm_id=VM, session_id="s")
+CONSOLE, SCREEN = OpenConsole(vm_id=VM, session_id="s"), OpenScreen(vm_id=VM, session_id="s")
+EITHER = pytest.mark.parametrize("asked", [CONSOLE, SCREEN])
 
 
 class Guest:
-    """A guest's serial port, and the root part that hands it out."""
+    """A guest's console and screen, and the root part that hands them out; `port` is the guest's end of the last."""
 
     def __init__(self, path: Path) -> None:
-        self.port, self.terminal = pty.openpty()
+        self._serial, self.terminal = pty.openpty()
         tty.setraw(self.terminal)
+        self.port = self._serial
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -52,10 +58,22 @@ class Guest:
             while True:
                 peer, _ = self._listener.accept()
                 with peer:
-                    peer.recv(LONGEST_BYTES)
-                    given = os.open(os.ttyname(self.terminal), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+                    given = self._give(msgspec.json.decode(peer.recv(LONGEST_BYTES), type=AnyRootVerb))
                     socket.send_fds(peer, [msgspec.json.encode(RootAnswer(result=Done()))], [given])
                     os.close(given)
+
+    def _give(self, asked: AnyRootVerb) -> int:
+        if not isinstance(asked, OpenDisplay):
+            self.port = self._serial
+            return os.open(os.ttyname(self.terminal), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self.port = ours.detach()
+        return theirs.detach()
+
+    def end(self) -> None:
+        os.close(self.port)
+        self.port = os.open(os.devnull, os.O_RDONLY)
 
     def hear(self, count: int) -> bytes:
         heard = b""
@@ -65,7 +83,7 @@ class Guest:
 
     def close(self) -> None:
         self._listener.close()
-        os.close(self.port)
+        os.close(self._serial)
         os.close(self.terminal)
 
 
@@ -131,8 +149,9 @@ def consoles_of(folder: Path, url: str, tls: ssl.SSLContext) -> Consoles:
     return Consoles(url, lambda: tls, RootPart(folder / "root.sock"))
 
 
-def test_what_is_typed_reaches_the_guest_and_what_it_says_comes_back(folder, guest, controller, tls) -> None:
-    consoles_of(folder, controller.url, tls).open(ASKED)
+@EITHER
+def test_what_is_typed_reaches_the_guest_and_what_it_says_comes_back(folder, guest, controller, tls, asked) -> None:
+    consoles_of(folder, controller.url, tls).open(asked)
     session = controller.came.get(timeout=10)
     session.send(b"x" * 3000)
     assert guest.hear(3000) == b"x" * 3000
@@ -140,31 +159,52 @@ def test_what_is_typed_reaches_the_guest_and_what_it_says_comes_back(folder, gue
     assert session.recv(timeout=10) == b"login: "
 
 
-def test_a_console_that_was_left_can_be_attached_to_again(folder, guest, controller, tls) -> None:
+@EITHER
+def test_a_console_that_was_left_can_be_attached_to_again(folder, guest, controller, tls, asked) -> None:
     consoles = consoles_of(folder, controller.url, tls)
     for word in (b"one", b"two", b"three"):
-        consoles.open(ASKED)
+        consoles.open(asked)
         session = controller.came.get(timeout=10)
         session.send(word)
         assert guest.hear(len(word)) == word
         session.close()
 
 
-def test_the_end_of_the_guest_ends_the_console(folder, guest, controller, tls) -> None:
-    consoles_of(folder, controller.url, tls).open(ASKED)
+@EITHER
+def test_the_end_of_the_guest_ends_the_console(folder, guest, controller, tls, asked) -> None:
+    consoles_of(folder, controller.url, tls).open(asked)
     session = controller.came.get(timeout=10)
-    os.close(guest.port)
-    guest.port = os.open(os.devnull, os.O_RDONLY)
+    guest.end()
     with pytest.raises(ConnectionClosed):
         session.recv(timeout=10)
 
 
+@EITHER
+def test_each_has_one_at_its_other_end_at_a_time(folder, guest, controller, tls, asked) -> None:
+    consoles = consoles_of(folder, controller.url, tls)
+    consoles.open(asked)
+    session = controller.came.get(timeout=10)
+    with pytest.raises(WrongState, match="in use"):
+        consoles.open(asked)
+    session.send(b"still here")
+    assert guest.hear(10) == b"still here"
+
+
+def test_a_console_and_a_screen_are_two(folder, guest, controller, tls) -> None:
+    consoles = consoles_of(folder, controller.url, tls)
+    for asked in (CONSOLE, SCREEN):
+        consoles.open(asked)
+        controller.came.get(timeout=10).send(b"here")
+        assert guest.hear(4) == b"here"
+
+
+@EITHER
 @pytest.mark.usefixtures("guest")
-def test_a_controller_that_is_not_there_is_told_as_such_and_takes_no_place(folder, tls) -> None:
+def test_a_controller_that_is_not_there_is_told_as_such_and_takes_no_place(folder, tls, asked) -> None:
     away = consoles_of(folder, "https://127.0.0.1:1", tls)
     for _ in range(40):
         with pytest.raises(ControllerAway):
-            away.open(ASKED)
+            away.open(asked)
 
 
 def test_one_thread_alone_uses_the_tls_of_a_console(folder, guest, controller, tls) -> None:
@@ -187,7 +227,7 @@ def test_one_thread_alone_uses_the_tls_of_a_console(folder, guest, controller, t
 
     tls.sslobject_class = type("WatchedObject", (Watched, ssl.SSLObject), {})
     tls.sslsocket_class = type("WatchedSocket", (Watched, ssl.SSLSocket), {})
-    consoles_of(folder, controller.url, tls).open(ASKED)
+    consoles_of(folder, controller.url, tls).open(CONSOLE)
     session = controller.came.get(timeout=10)
     session.send(b"typed")
     assert guest.hear(5) == b"typed"

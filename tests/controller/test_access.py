@@ -106,6 +106,7 @@ def asks(shop: Tenant, number: int) -> dict[str, Ask]:
         "stop_vm": Ask("POST", f"/v1/vms/{ids['vm']}/stop", fine=begun),
         "move_vm": Ask("POST", f"/v1/vms/{ids['vm']}/move", fine=begun),
         "open_console": Ask("WS", f"/v1/vms/{ids['vm']}/console", fine=begun),
+        "open_screen": Ask("WS", f"/v1/vms/{ids['vm']}/screen", fine=begun),
         "offer_vm": Ask("POST", f"/v1/vms/{ids['vm']}/handover", {"to": names["owner"]}, fine={422}),
         "list_handovers": Ask("GET", "/v1/handovers"),
         "list_operations": Ask("GET", "/v1/operations"),

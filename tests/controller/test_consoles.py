@@ -1,4 +1,4 @@
-"""A user's console reaches the guest through the host that dials out, and nobody else's."""
+"""A user's console or screen reaches the guest through the host that dials out, and nobody else's."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from ringfence.errors import NotFound
-from ringfence.wire import OpenConsole
+from ringfence.fakes.agent import shout
+from ringfence.wire import OpenConsole, OpenScreen
 
 pytestmark = pytest.mark.store
+EITHER = pytest.mark.parametrize("what", ["console", "screen"])
 
 
-def dial(cloud: Cloud, vm_id: str, **how) -> ClientConnection:
-    url = f"ws://{cloud.controller.api_address}/v1/vms/{vm_id}/console"
+def dial(cloud: Cloud, vm_id: str, what: str = "console", **how) -> ClientConnection:
+    url = f"ws://{cloud.controller.api_address}/v1/vms/{vm_id}/{what}"
     headers = how.pop("headers", {"Authorization": f"Bearer {cloud.token}"})
     return connect(url, additional_headers=headers, proxy=None, compression=None, open_timeout=20, **how)
 
 
-def refused(cloud: Cloud, vm_id: str, **how) -> dict:
+def refused(cloud: Cloud, vm_id: str, what: str = "console", **how) -> dict:
     with pytest.raises(InvalidStatus) as told:
-        dial(cloud, vm_id, **how)
+        dial(cloud, vm_id, what, **how)
     body = json.loads(told.value.response.body)
     assert body["status"] == told.value.response.status_code
     return body
@@ -37,52 +39,57 @@ def running_vm(cloud: Cloud) -> str:
     return ended["subject_id"]
 
 
-def test_what_is_typed_reaches_the_guest_and_its_answer_comes_back(cloud) -> None:
-    cloud.run(cloud.join("h1"))
+@EITHER
+def test_what_is_typed_reaches_the_guest_and_its_answer_comes_back(cloud, what) -> None:
+    agent = cloud.join("h1")
+    agent.screen = shout
+    cloud.run(agent)
     vm_id = running_vm(cloud)
-    with dial(cloud, vm_id) as console:
+    with dial(cloud, vm_id, what) as console:
         console.send(b"hello")
         assert console.recv(timeout=10) == b"HELLO"
         console.send(b"x" * 60_000)
         received = 0
         while received < 60_000:
             received += len(console.recv(timeout=10))
-    with dial(
-        cloud, vm_id, headers={}, subprotocols=[f"ringfence.token.{cloud.token}", "ringfence.console"]
-    ) as console:
-        assert console.subprotocol == "ringfence.console"
+    offered = [f"ringfence.token.{cloud.token}", f"ringfence.{what}"]
+    with dial(cloud, vm_id, what, headers={}, subprotocols=offered) as console:
+        assert console.subprotocol == f"ringfence.{what}"
         console.send(b"browser")
         assert console.recv(timeout=10) == b"BROWSER"
 
 
-def test_a_console_without_token_vm_or_running_vm_is_a_problem_document(cloud) -> None:
+@EITHER
+def test_a_console_without_token_vm_or_running_vm_is_a_problem_document(cloud, what) -> None:
     cloud.run(cloud.join("h1"))
     vm_id = running_vm(cloud)
-    assert refused(cloud, vm_id, headers={})["code"] == "token-missing"
-    assert refused(cloud, vm_id, headers={"Authorization": "Bearer wrong"})["code"] == "token-unknown"
-    assert refused(cloud, "0197a1c2-0000-7000-8000-000000000001")["code"] == "not-found"
+    assert refused(cloud, vm_id, what, headers={})["code"] == "token-missing"
+    assert refused(cloud, vm_id, what, headers={"Authorization": "Bearer wrong"})["code"] == "token-unknown"
+    assert refused(cloud, "0197a1c2-0000-7000-8000-000000000001", what)["code"] == "not-found"
     cloud.end_of(cloud.post(f"/v1/vms/{vm_id}/stop", expect=202)["id"])
-    assert refused(cloud, vm_id)["code"] == "wrong-state"
+    assert refused(cloud, vm_id, what)["code"] == "wrong-state"
 
 
-def test_a_hosts_refusal_reaches_the_user(cloud) -> None:
+@EITHER
+def test_a_hosts_refusal_reaches_the_user(cloud, what) -> None:
     agent = cloud.join("h1")
     cloud.run(agent)
     vm_id = running_vm(cloud)
 
-    async def no_console(verb: OpenConsole) -> None:
+    async def no_console(verb: OpenConsole | OpenScreen) -> None:
         raise NotFound(kind="domain", ref=verb.vm_id)
 
     agent._open_console = no_console
-    assert refused(cloud, vm_id)["facts"] == {"kind": "domain", "ref": vm_id}
+    assert refused(cloud, vm_id, what)["facts"] == {"kind": "domain", "ref": vm_id}
 
 
-def test_a_host_comes_only_to_its_own_session(cloud) -> None:
+@EITHER
+def test_a_host_comes_only_to_its_own_session(cloud, what) -> None:
     """h2 knows a session's id, and is told that there is none."""
     seen = {}
 
     async def tell(host_id, verb):
-        if isinstance(verb, OpenConsole):
+        if isinstance(verb, OpenConsole | OpenScreen):
             seen["session"] = verb.session_id
             raise NotFound(kind="domain", ref="x")
         return await obey(host_id, verb)
@@ -92,7 +99,7 @@ def test_a_host_comes_only_to_its_own_session(cloud) -> None:
     h2 = cloud.join("h2")
     vm_id = running_vm(cloud)
 
-    async def steal(verb: OpenConsole) -> None:
+    async def steal(verb: OpenConsole | OpenScreen) -> None:
         url = f"{h2.url.replace('https', 'wss')}/agent/v1/consoles/{verb.session_id}"
         try:
             socket = await dial_out(url, ssl=h2.tls, proxy=None)
@@ -102,8 +109,24 @@ def test_a_host_comes_only_to_its_own_session(cloud) -> None:
             await socket.close()
 
     h1._open_console = steal
-    refused(cloud, vm_id)
+    refused(cloud, vm_id, what)
     assert seen["status"] == 404
+
+
+def test_who_looks_at_a_screen_is_told_by_the_ledger_and_a_simulated_vm_has_none(cloud) -> None:
+    agent = cloud.join("h1")
+    cloud.run(agent)
+    vm_id = running_vm(cloud)
+    assert refused(cloud, vm_id, "screen")["code"] == "no-screen"
+    agent.screen = shout
+    with dial(cloud, vm_id, "screen"):
+        assert [viewer["name"] for viewer in _viewers(cloud, vm_id)] == ["bootstrap"]
+    told = [entry["action"] for entry in cloud.get("/v1/ledger/entries", limit=1000)["items"]]
+    assert "open-screen" in told
+
+
+def _viewers(cloud: Cloud, vm_id: str) -> list[dict]:
+    return cloud.get(f"/v1/vms/{vm_id}/custody")["periods"][-1]["viewers"]
 
 
 def test_a_console_ends_with_the_controller(cloud) -> None:

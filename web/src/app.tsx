@@ -1,4 +1,4 @@
-/** The routes. What is heavy, the terminal and the picture, is loaded when it is wanted. */
+/** The routes. What is heavy, the terminal, the screen and the picture, is loaded when it is wanted. */
 import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
 import { Navigate, Route, Routes, useLocation } from "react-router";
@@ -33,6 +33,7 @@ import { signedOut, useSession } from "./session";
 import { resume } from "./signing-in";
 
 const ConsolePage = lazy(() => import("./pages/console"));
+const ScreenPage = lazy(() => import("./pages/screen"));
 
 export function App() {
   const session = useSession();
@@ -77,6 +78,7 @@ export function App() {
               <Route path="/vms/new" element={<CreateVmPage />} />
               <Route path="/vms/:id" element={<VmPage />} />
               <Route path="/vms/:id/console" element={<ConsolePage />} />
+              <Route path="/vms/:id/screen" element={<ScreenPage />} />
               <Route path="/fence" element={<Navigate to="/fence/picture" replace />} />
               <Route path="/fence/:view" element={<FencePage />} />
               <Route path="/zones" element={<ZonesPage />} />

@@ -198,7 +198,7 @@ def _window(vm_id: str) -> dict[str, Any]:
 
 _DEVICES = frozenset({
     "emulator", "disk", "controller", "interface", "serial", "console", "channel", "input", "memballoon", "rng",
-    "audio", "video", "watchdog",
+    "audio", "graphics", "video", "watchdog",
 })  # fmt: skip
 _DOMAIN = frozenset({
     "name", "uuid", "metadata", "memory", "currentMemory", "vcpu", "os", "features", "cpu", "clock", "on_poweroff",
@@ -247,6 +247,7 @@ def check_incoming(domain_xml: str, window: dict[str, Any]) -> None:
         for channel in root.findall("devices/channel")
         if channel.get("type") != "unix" or channel.find("source[@path]") is not None
     }
+    strange |= set(_strange_screen(root))
     strange |= {inner.tag for disk in root.findall("devices/disk") for inner in disk.findall("backingStore/*")}
     strange |= {"log" for _ in root.findall("devices/*/log")}
     if strange:
@@ -255,6 +256,24 @@ def check_incoming(domain_xml: str, window: dict[str, Any]) -> None:
     differing = sorted(key for key in told if coming[key] != told[key])
     if differing:
         raise NotAdmittedError("", [], f"the domain that comes in differs from the VM told in {', '.join(differing)}")
+
+
+def _strange_screen(root: ET.Element) -> Iterator[str]:
+    """Name what of a screen, keyboard, pointer or sound would listen, or reach a device or file of the host."""
+    for graphics in root.findall("devices/graphics"):
+        listens = [(inner.tag, dict(inner.attrib)) for inner in graphics]
+        if dict(graphics.attrib) != {"type": "vnc"} or listens != [("listen", {"type": "none"})]:
+            yield "graphics that listen"
+    for video in root.findall("devices/video"):
+        inside = {part.tag for part in video} | {part.tag for part in video.findall("model/*")}
+        if _attribute(video, "model", "type") != "vga" or not inside <= {"model", "alias", "address"}:
+            yield "video"
+    for device in root.findall("devices/input"):
+        if device.get("type") not in {"keyboard", "mouse", "tablet"} or device.find("source") is not None:
+            yield "input"
+    for audio in root.findall("devices/audio"):
+        if audio.get("type") != "none":
+            yield "audio"
 
 
 def _attribute(element: ET.Element, path: str, name: str) -> str:

@@ -90,10 +90,20 @@ def _devices(spec: VmSpec, folder: PurePosixPath, bridge: str, userspace_datapat
     ET.SubElement(console, "target", type="serial", port="0")
     channel = ET.SubElement(devices, "channel", type="unix")
     ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
+    _screen(devices)
     rng = ET.SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")
     ET.SubElement(devices, "memballoon", model="none")
     return devices
+
+
+def _screen(devices: ET.Element) -> None:
+    """Give the VM a screen, on which nothing listens: who may look is handed an end of a pair of sockets."""
+    ET.SubElement(ET.SubElement(devices, "graphics", type="vnc"), "listen", type="none")
+    # The plain VGA: every guest draws on it from its first instruction. No command queue, no 3D, nothing of the host's.
+    ET.SubElement(ET.SubElement(devices, "video"), "model", type="vga", vram="16384", heads="1", primary="yes")
+    # A pointer that is where the viewer's is, without USB; a guest without a driver has the PS/2 mouse.
+    ET.SubElement(devices, "input", type="tablet", bus="virtio")
 
 
 def _interface(nic: Nic, bridge: str, userspace_datapath: bool) -> ET.Element:

@@ -7,6 +7,7 @@ hand. It decides nothing about company, opens no window, and reads no file of a 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -17,7 +18,7 @@ import libvirt
 from ringfence.agent import company
 from ringfence.agent.domain_xml import domain_name
 from ringfence.errors import NotFound
-from ringfence.model.hosts import HostToolFailed, MoveFailed
+from ringfence.model.hosts import HostToolFailed, MoveFailed, NoScreen
 from ringfence.model.zones import ZoneForbids
 from ringfence.wire import SeenVm
 
@@ -87,6 +88,21 @@ class LibvirtHypervisor:
         if not path.startswith("/dev/pts/"):
             raise NotFound(kind="terminal of VM", ref=vm_id)
         return path
+
+    def display(self, vm_id: str) -> int:
+        """Join the VM's screen: gives a descriptor, which does not block, at whose other end QEMU speaks RFB.
+
+        libvirt hands QEMU one end of a new pair of sockets; nothing listens for it anywhere, and nobody else has it.
+        """
+        domain = self._domain(vm_id)
+        if domain is None:
+            raise NotFound(kind="running VM", ref=vm_id)
+        with self._errors():
+            if ET.fromstring(domain.XMLDesc()).find("devices/graphics") is None:  # noqa: S314
+                raise NoScreen(vm_id=vm_id, why="it was started before its host gave VMs one; stop it and start it")
+            descriptor: int = domain.openGraphicsFD(0, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
+        os.set_blocking(descriptor, False)
+        return descriptor
 
     # ---- changing
 

@@ -38,6 +38,7 @@ from ringfence.wire import (
     Nothing,
     ObserveVms,
     OpenConsole,
+    OpenScreen,
     PrepareVm,
     ReceiveMove,
     RemoveVm,
@@ -77,6 +78,7 @@ class Handlers:
             CloseMove: self._close_move,
             ObserveVms: self._observe_vms,
             OpenConsole: self._open_console,
+            OpenScreen: self._open_console,
         }
 
     def handle(self, verb: Verb) -> AnyResult:
@@ -182,7 +184,7 @@ class Handlers:
             tunnel=seen.tunnel,
         )
 
-    def _open_console(self, verb: OpenConsole) -> Nothing:
+    def _open_console(self, verb: OpenConsole | OpenScreen) -> Nothing:
         self._consoles.open(verb)
         return Nothing()
 
@@ -209,7 +211,7 @@ def subject(verb: Verb) -> str:
             return verb.vm_id
         case HoldImage():
             return verb.digest
-        case OpenConsole():
+        case OpenConsole() | OpenScreen():
             return f"console {verb.session_id}"
     return type(verb).__name__
 

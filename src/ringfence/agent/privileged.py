@@ -45,6 +45,7 @@ from ringfence.agent.root_verbs import (
     ListDomains,
     Migrate,
     OpenChannel,
+    OpenDisplay,
     OpenTerminal,
     OpenWindow,
     ReadySend,
@@ -108,6 +109,8 @@ class Root:
                 return Done(), None
             case OpenTerminal():
                 return Done(), self._open_terminal(verb)
+            case OpenDisplay():
+                return Done(), self._hypervisor.display(check_vm_id(verb.vm_id))
             case OpenChannel():
                 return Done(), self._windows.channel(check_vm_id(verb.vm_id), verb.channel).detach()
         vm_id = check_vm_id(verb.vm.vm_id if isinstance(verb, StartDomain | OpenWindow) else verb.vm_id)

@@ -80,6 +80,12 @@ class OpenTerminal(RootVerb, frozen=True, kw_only=True, tag="terminal"):
     vm_id: str
 
 
+class OpenDisplay(RootVerb, frozen=True, kw_only=True, tag="display"):
+    """→ `Done`, with a descriptor at whose other end QEMU speaks RFB for the VM's screen."""
+
+    vm_id: str
+
+
 class OpenWindow(RootVerb, frozen=True, kw_only=True, tag="open-window"):
     """Keep the VM's place and admit one peer to the move port for a time → `Done`."""
 
@@ -123,6 +129,7 @@ AnyRootVerb = (
     | AskCertificate
     | KeepCertificate
     | OpenTerminal
+    | OpenDisplay
     | OpenWindow
     | CloseWindow
     | OpenChannel

@@ -72,17 +72,17 @@ class LedgerKeeper:
         if kind != "ledger":
             self._wake.set()
 
-    def console_opened(self, vm: Vm) -> Subject:
-        """Tell that the one who acts is about to see the VM's console."""
+    def console_opened(self, vm: Vm, line: str) -> Subject:
+        """Tell that the one who acts is about to see the VM's console; `line` says which: console or screen."""
         subject = Subject(kind=CONSOLE, id=new_id(), name=vm.name, related_id=vm.id, project_id=vm.project_id)
         with self._store.transaction() as session:
-            signing.note(session, "open-console", subject, facts={"controller": self.controller_id})
+            signing.note(session, f"open-{line}", subject, facts={"controller": self.controller_id})
         return subject
 
-    def console_closed(self, opened: Subject) -> None:
+    def console_closed(self, opened: Subject, line: str) -> None:
         """Tell that it is closed again."""
         with self._store.transaction() as session:
-            signing.note(session, "close-console", opened)
+            signing.note(session, f"close-{line}", opened)
 
     def _keep(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from ringfence.model.custody import Address, Custody, Named, Neighbour, Period, 
 from ringfence.model.ledger import Entry, Outcome
 
 VM, PORT, PLACEMENT, CONSOLE, CONTROLLER = "VM", "port", "placement", "console", "controller"
+OPENED = ("open-console", "open-screen")
 _NAMED = ("zone", "host")
 
 
@@ -80,7 +81,7 @@ class _World:
                 )
 
     def _look(self, entry: Entry) -> None:
-        if entry.action == "open-console":
+        if entry.action in OPENED:
             actor = entry.actor
             viewer = Viewer(name=actor.name, id=actor.id, source=actor.source, since=entry.at)
             self.viewers[entry.subject.id] = (viewer, str((entry.after or {}).get("controller", "")))

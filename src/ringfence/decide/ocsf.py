@@ -15,7 +15,13 @@ from ringfence.model.ledger import Entry, Outcome
 
 VERSION = "1.3.0"
 CLASS_UID, CATEGORY_UID = 3004, 3
-_ACTIVITIES = {"create": (1, "Create"), "change": (3, "Update"), "remove": (4, "Delete"), "open-console": (2, "Read")}
+_ACTIVITIES = {
+    "create": (1, "Create"),
+    "change": (3, "Update"),
+    "remove": (4, "Delete"),
+    "open-console": (2, "Read"),
+    "open-screen": (2, "Read"),
+}
 _OTHER = 99
 _USER_TYPES = {ActorKind.PERSON: (1, "User"), ActorKind.SERVICE: (3, "System"), ActorKind.CONTROLLER: (3, "System")}
 

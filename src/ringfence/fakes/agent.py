@@ -27,7 +27,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from ringfence.errors import ErrorRecord, RingfenceError, from_record
-from ringfence.model.hosts import JoinTokenRefused
+from ringfence.model.hosts import JoinTokenRefused, NoScreen
 from ringfence.model.names import VmId
 from ringfence.wire import (
     PROTOCOL,
@@ -42,6 +42,7 @@ from ringfence.wire import (
     JoinRequest,
     JoinToken,
     OpenConsole,
+    OpenScreen,
     RenewalAnswer,
     RenewalRequest,
     SeenVm,
@@ -66,6 +67,7 @@ class FakeAgent:
     """One joined host; its key and certificate are in `folder`.
 
     `sizes` is what it reports; `vms` what it says it runs; `images` the digests it has fetched.
+    `guest` is at the other end of consoles, `screen` of screens; None: VMs have none.
     """
 
     url: str
@@ -82,6 +84,7 @@ class FakeAgent:
     fellows: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=lambda: {"hypervisor": "none"})
     guest: Guest = shout
+    screen: Guest | None = None
     images: set[str] = field(default_factory=set)
     received: list[Command] = field(default_factory=list)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
@@ -210,7 +213,7 @@ class FakeAgent:
         try:
             if isinstance(command.verb, HoldImage):
                 await self._hold(http, command.verb)
-            if isinstance(command.verb, OpenConsole):
+            if isinstance(command.verb, OpenConsole | OpenScreen):
                 await self._open_console(command.verb)
             result = await self.act(self.host_id, command.verb)
         except RingfenceError as error:
@@ -231,13 +234,16 @@ class FakeAgent:
         assert verb.digest == f"sha256:{found.hexdigest()}", "the controller gave another file than it promised"
         self.images.add(verb.digest)
 
-    async def _open_console(self, verb: OpenConsole) -> None:
+    async def _open_console(self, verb: OpenConsole | OpenScreen) -> None:
         """Dial out to the session, and have the guest on it."""
+        guest = self.screen if isinstance(verb, OpenScreen) else self.guest
+        if guest is None:
+            raise NoScreen(vm_id=verb.vm_id, why="its host is simulated")
         url = self.url.replace("https://", "wss://") + f"/agent/v1/consoles/{verb.session_id}"
         socket = await connect(url, ssl=self.tls, proxy=None, compression=None)
 
         async def attend() -> None:
-            await self.guest(VmId(verb.vm_id), socket)
+            await guest(VmId(verb.vm_id), socket)
             await socket.close()
 
         task = asyncio.create_task(attend())

@@ -1,8 +1,8 @@
 """The tiny guest: a disk that boots in seconds without hardware acceleration, for tests and the demo.
 
 Debian's cloud kernel, busybox, and the real ping in an initramfs. It takes its name from a NoCloud seed and its address
-from DHCP, echoes TCP on ports 7 and 8080, gives a root shell on the serial console, and obeys the power button. It is
-meant to be attacked from: there is no password and nothing to keep in it.
+from DHCP, echoes TCP on ports 7 and 8080, gives a root shell on the serial console and one on the screen, and obeys the
+power button. It is meant to be attacked from: there is no password and nothing to keep in it.
 """
 
 from __future__ import annotations

@@ -219,6 +219,17 @@ class CommandUnknown(Refused):
 
 
 @dataclass(eq=False)
+class NoScreen(Refused):
+    """VM {vm_id} has no screen: {why}.
+
+    Use its serial console (`ringfence vm console`), or do as the reason says.
+    """
+
+    vm_id: str
+    why: str
+
+
+@dataclass(eq=False)
 class MoveFailed(Unfinished):
     """The move of VM {vm_id} failed: {why}.
 

@@ -50,6 +50,17 @@ def sit_down(cloud: Cloud, browser) -> Iterator[Callable[[str], Seat]]:
     assert [one for seat in seats for one in seat.unexpected()] == []
 
 
+@pytest.fixture
+def admin_seat(cloud: Cloud, browser) -> Iterator[Seat]:
+    """Signed in as the lab's own administrator."""
+    context = open_context(browser)
+    seat = Seat(url=cloud.url, page=context.new_page())
+    seat.sign_in(cloud.token_file.read_text().strip())
+    yield seat
+    context.close()
+    assert seat.unexpected() == []
+
+
 def _setup_path(cloud: Cloud, whose: Sequence[str]) -> str:
     said = commands.run([*cloud.controller_argv(), "setup-link", *whose], timeout_seconds=60)
     found = re.search(r"/setup#\S+", said.out)

@@ -47,6 +47,8 @@ def test_a_guests_discards_never_reach_the_hosts_disk() -> None:
 def test_nothing_of_a_domain_listens_on_a_network() -> None:
     devices = ET.fromstring(write(spec())).find("devices")
     assert devices is not None
-    assert not devices.findall("graphics")
+    assert [[dict(listen.attrib) for listen in graphics] for graphics in devices.findall("graphics")] == [
+        [{"type": "none"}]
+    ]
     assert {port.get("type") for port in [*devices.findall("serial"), *devices.findall("console")]} == {"pty"}
     assert {channel.get("type") for channel in devices.findall("channel")} == {"unix"}

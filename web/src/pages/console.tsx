@@ -1,20 +1,17 @@
 /** A VM's serial console. Keys go to the guest; Ctrl+] leaves the terminal, so that nobody is caught in it. */
 import "@xterm/xterm/css/xterm.css";
 
-import { Alert, Button, Content, Flex, PageSection } from "@patternfly/react-core";
+import { Button, Content, Flex, PageSection } from "@patternfly/react-core";
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import { useEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 
-import { api, http, problemOf } from "../api/client";
+import { api } from "../api/client";
+import { Ended, type Line, LineLabel, lineUrl, whyRefused } from "../parts/line";
 import { Heading } from "../parts/page";
-import { ProblemAlert } from "../parts/problems";
-import { StateLabel } from "../parts/states";
 import { socketProtocols } from "../session";
 import { styledDocument } from "../terminal-styles";
-
-type Line = "connecting" | "connected" | "ended";
 
 export default function ConsolePage() {
   const { id = "" } = useParams();
@@ -51,14 +48,7 @@ export default function ConsolePage() {
       />
       <PageSection hasBodyWrapper={false}>
         <Flex direction={{ default: "column" }}>
-          {line === "ended" &&
-            (problem === null ? (
-              <Alert isInline variant="info" title="The console has ended">
-                The VM was stopped or moved, or its host let go of the line.
-              </Alert>
-            ) : (
-              <ProblemAlert error={problem} />
-            ))}
+          {line === "ended" && <Ended kind="console" problem={problem} />}
           <div ref={place} className="rf-terminal" role="region" aria-label={`Serial console of ${name}`} />
           <Content component="small" className="rf-subtle">
             Keys go to the guest. <kbd>Ctrl</kbd>+<kbd>]</kbd> leaves the terminal.
@@ -67,12 +57,6 @@ export default function ConsolePage() {
       </PageSection>
     </>
   );
-}
-
-function LineLabel({ line }: { line: Line }) {
-  const states = { connecting: "starting", connected: "running", ended: "stopped" };
-  const texts = { connecting: "Connecting", connected: "Connected", ended: "Ended" };
-  return <StateLabel state={states[line]} text={texts[line]} compact={false} />;
 }
 
 /** Join a new terminal to the VM's console; gives what takes it away again. */
@@ -106,9 +90,7 @@ function attach(
     return true;
   });
 
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const protocols = socketProtocols("ringfence.console");
-  const socket = new WebSocket(`${scheme}://${location.host}/v1/vms/${encodeURIComponent(vmId)}/console`, protocols);
+  const socket = new WebSocket(lineUrl(vmId, "console"), socketProtocols("ringfence.console"));
   socket.binaryType = "arraybuffer";
   let open = false;
   let away = false;
@@ -119,8 +101,7 @@ function attach(
   socket.onmessage = (message) => terminal.write(new Uint8Array(message.data as ArrayBuffer));
   socket.onclose = () => {
     if (away) return;
-    // A browser tells nothing of a refused handshake: the VM's own state says why.
-    void (open ? Promise.resolve(null) : whyRefused(vmId)).then((why) => away || ended(why));
+    void (open ? Promise.resolve(null) : whyRefused(vmId, "console")).then((why) => away || ended(why));
   };
   const bytes = new TextEncoder();
   const typed = terminal.onData((text) => {
@@ -133,21 +114,4 @@ function attach(
     socket.close();
     terminal.dispose();
   };
-}
-
-async function whyRefused(vmId: string): Promise<unknown> {
-  try {
-    const { data, error } = await http.GET("/v1/vms/{vm_id}", { params: { path: { vm_id: vmId } } });
-    if (error !== undefined) return error;
-    const running = data.state === "running" || data.state === "moving";
-    return {
-      ...problemOf(new TypeError()),
-      code: running ? "host-unreachable" : "wrong-state",
-      detail: running ? `The host of ${data.name} did not open its console.` : `${data.name} is ${data.state}.`,
-      remedy: running ? "See that the host's agent runs, then connect again." : "Start it, then connect again.",
-      family: running ? "unreachable" : "refused",
-    };
-  } catch (away) {
-    return away;
-  }
 }

@@ -60,6 +60,13 @@ function Known({ vm }: { vm: Vm }) {
             <Button isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
               Open console
             </Button>
+            <Button
+              variant="secondary"
+              isDisabled={vm.state !== "running"}
+              onClick={() => void go(`/vms/${vm.id}/screen`)}
+            >
+              Open screen
+            </Button>
             <VmActions vm={vm} label />
           </Flex>
         }

@@ -55,6 +55,9 @@ export function VmActions({ vm, label = false }: { vm: Vm; label?: boolean }) {
           <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
             Console
           </DropdownItem>
+          <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/screen`)}>
+            Screen
+          </DropdownItem>
           <DropdownItem
             isDanger
             isDisabled={!["running", "stopped", "quarantined"].includes(vm.state)}

@@ -1,9 +1,10 @@
-"""Consoles over a WebSocket: `GET /v1/vms/{id}/console`, binary frames both ways."""
+"""Consoles and screens over a WebSocket: `GET /v1/vms/{id}/console` and `…/screen`, binary frames both ways."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ from ringfence.model.hosts import HostUnreachable
 from ringfence.model.names import HostId, VmId
 from ringfence.model.vms import Vm, VmState
 from ringfence.store import hosts, vms
-from ringfence.wire import OpenConsole
+from ringfence.wire import OpenConsole, OpenScreen
 
 router = APIRouter()
 
@@ -28,21 +29,47 @@ PATIENCE_SECONDS = 30.0
 """A host that is silent is given up sooner; one that is alive may be slow. Clients wait longer than this."""
 PERMITTED_SECONDS = 2.0
 """How often an open console looks whether it still may be."""
-SUBPROTOCOL = "ringfence.console"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What of a VM somebody is joined to, and the verb that has its host come."""
+
+    name: str
+    verb: type[OpenConsole | OpenScreen]
+
+    @property
+    def subprotocol(self) -> str:
+        """What a browser, which must offer one, is answered with."""
+        return f"ringfence.{self.name}"
+
+
+CONSOLE, SCREEN = Line("console", OpenConsole), Line("screen", OpenScreen)
 
 
 @router.websocket("/v1/vms/{vm_id}/console")
 async def open_console(socket: WebSocket, vm_id: str) -> None:
-    """Attach to a VM's serial console.
+    """Attach to a VM's serial console."""
+    await _attach(socket, vm_id, CONSOLE)
+
+
+@router.websocket("/v1/vms/{vm_id}/screen")
+async def open_screen(socket: WebSocket, vm_id: str) -> None:
+    """Attach to a VM's screen, keyboard and pointer: RFB (RFC 6143), without authentication of its own."""
+    await _attach(socket, vm_id, SCREEN)
+
+
+async def _attach(socket: WebSocket, vm_id: str, line: Line) -> None:
+    """Join the socket to the VM's host until one of them ends.
 
     The handshake succeeds once the host has come; until then every failure is an ordinary problem document. It ends
     within seconds when who opened it may no longer do so.
     """
     parts: Parts = socket.app.state.parts
-    vm, host_name = await anyio.to_thread.run_sync(_running, parts, vm_id)
+    vm, host_name = await anyio.to_thread.run_sync(_running, parts, vm_id, line)
     assert vm.host_id is not None
     async with parts.consoles.session(vm.host_id) as session:
-        asking = asyncio.create_task(anyio.to_thread.run_sync(_ask, parts, vm.host_id, vm.id, session.id))
+        asking = asyncio.create_task(anyio.to_thread.run_sync(_ask, parts, vm.host_id, vm.id, session.id, line))
         either: set[asyncio.Future[Any]] = {session.came, asking}
         try:
             # The host may come before its answer does, and its refusal may come instead of it.
@@ -51,10 +78,10 @@ async def open_console(socket: WebSocket, vm_id: str) -> None:
                 asking.result()
                 await asyncio.wait({session.came}, timeout=1.0)
             if not session.came.done():
-                raise HostUnreachable(host=host_name, asked="open-console", patience_seconds=PATIENCE_SECONDS)
-            offered = SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", []) else None
+                raise HostUnreachable(host=host_name, asked=f"open-{line.name}", patience_seconds=PATIENCE_SECONDS)
+            offered = line.subprotocol if line.subprotocol in socket.scope.get("subprotocols", []) else None
             # ORDER: told in the ledger, then shown.
-            opened = await anyio.to_thread.run_sync(parts.ledger.console_opened, vm)
+            opened = await anyio.to_thread.run_sync(parts.ledger.console_opened, vm, line.name)
             watching = asyncio.create_task(_end_when_forbidden(parts, access_in(socket), vm.id, session.ended))
             try:
                 await socket.accept(subprotocol=offered)
@@ -63,7 +90,7 @@ async def open_console(socket: WebSocket, vm_id: str) -> None:
                 watching.cancel()
                 # Also when this task is cancelled: who looked is told to the end.
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(parts.ledger.console_closed, opened)
+                    await anyio.to_thread.run_sync(parts.ledger.console_closed, opened, line.name)
         finally:
             session.ended.set()
             # Its outcome is known by whether the host came; a thread that still waits ends by its own patience.
@@ -88,14 +115,14 @@ def _is_permitted(parts: Parts, access: Access, vm_id: VmId) -> bool:
     return True
 
 
-def _running(parts: Parts, vm_id: str) -> tuple[Vm, str]:
+def _running(parts: Parts, vm_id: str, line: Line) -> tuple[Vm, str]:
     with parts.store.reading() as session:
         vm = vms.vm(session, VmId(vm_id))
         if vm.state not in (VmState.RUNNING, VmState.MOVING) or vm.host_id is None:
-            raise WrongState(kind="VM", name=vm.name, state=vm.state, verb="console", needs=VmState.RUNNING)
+            raise WrongState(kind="VM", name=vm.name, state=vm.state, verb=line.name, needs=VmState.RUNNING)
         return vm, hosts.host(session, vm.host_id).name
 
 
-def _ask(parts: Parts, host_id: HostId, vm_id: VmId, session_id: str) -> None:
-    verb = OpenConsole(vm_id=vm_id, session_id=session_id)
-    parts.hypervisors.ask(host_id, verb, key=f"console/{session_id}", patience_seconds=PATIENCE_SECONDS)
+def _ask(parts: Parts, host_id: HostId, vm_id: VmId, session_id: str, line: Line) -> None:
+    verb = line.verb(vm_id=vm_id, session_id=session_id)
+    parts.hypervisors.ask(host_id, verb, key=f"{line.name}/{session_id}", patience_seconds=PATIENCE_SECONDS)

@@ -64,6 +64,7 @@ ROUTES: Mapping[str, Need] = {
     "stop_vm": Need(P.VM_OPERATE, Of.VM),
     "move_vm": Need(P.VM_PLACE, Of.VM),
     "open_console": Need(P.VM_CONSOLE, Of.VM),
+    "open_screen": Need(P.VM_CONSOLE, Of.VM),
     "offer_vm": Need(P.VM_HAND_OVER, Of.VM),
     "list_handovers": Need(None, Of.ASKER),
     "accept_handover": Need(None, Of.ASKER),

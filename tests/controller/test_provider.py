@@ -10,11 +10,13 @@ from joserfc.jwk import OctKey, RSAKey
 from tests.controller.conftest import Cloud, Loop, settings_for, start_cloud
 from tests.controller.people import Person
 from tests.controller.provider import CLIENT, SECRET, SmallProvider, small_provider
+from tests.controller.tenants import add_tenant, furnish_cloud
 from tests.controller.test_signing_in import code_of, link_for, person, store_of
 
+from ringfence.controller.settings import GroupInProject
 from ringfence.model.access import Role
 from ringfence.model.accounts import AccountKind
-from ringfence.store import accounts
+from ringfence.store import accounts, handovers, projects
 
 __all__ = ["person"]
 
@@ -43,6 +45,15 @@ def cloud(loop: Loop, tmp_path, provider) -> Iterator[Cloud]:
         oidc_client_id=CLIENT,
         oidc_client_secret_file=str(secret),
         oidc_roles=(("ops", Role.CLOUD_ADMIN), ("audit", Role.AUDITOR)),
+        oidc_members=tuple(
+            GroupInProject(group=group, role=role, project=project)
+            for group, role, project in (
+                ("shop-devs", Role.PROJECT_MEMBER, "shop"),
+                ("shop-leads", Role.PROJECT_OWNER, "shop"),
+                ("devs", Role.PROJECT_VIEWER, "bank"),
+                ("devs", Role.PROJECT_MEMBER, "nowhere"),
+            )
+        ),
     )
     running = start_cloud(loop, settings)
     yield running
@@ -81,6 +92,48 @@ def test_groups_give_roles_and_take_them(provider, person) -> None:
         grace = person()
         assert sign_in(provider, grace).status_code == 303
         assert grace.ask("GET", "/v1/session").json()["roles"] == roles
+
+
+def roles_in(person: Person) -> dict[str, str]:
+    return {each["name"]: each["role"] for each in person.ask("GET", "/v1/session").json()["projects"]}
+
+
+def test_groups_give_roles_in_projects_and_take_them(cloud, provider, person) -> None:
+    furnish_cloud(cloud)
+    for name in ("shop", "bank", "mill"):
+        add_tenant(cloud, name)
+    grace = person()
+    sign_in(provider, grace)
+    account = grace.ask("GET", "/v1/session").json()["account"]["id"]
+    cloud.http.put(f"/v1/projects/mill/members/{account}", json={"role": "project-viewer"})
+    for groups, roles in (
+        (["shop-devs", "devs"], {"shop": "project-member", "bank": "project-viewer"}),
+        (["shop-devs", "shop-leads"], {"shop": "project-owner"}),
+        (["shop-devs"], {"shop": "project-member"}),
+        ([], {}),
+    ):
+        provider.user["groups"] = groups
+        again = person()
+        assert sign_in(provider, again).status_code == 303
+        assert roles_in(again) == {"mill": "project-viewer"} | roles, "what no group speaks of stays as it is"
+    entries = cloud.get("/v1/ledger/entries", kind="member", subject=account)["items"]
+    by_the_sign_ins = [entry for entry in entries if entry["actor"]["id"] == GRACE["sub"]]
+    assert len(by_the_sign_ins) == 6, "each that was given, changed or taken"
+
+
+def test_who_owns_a_vm_or_a_project_there_is_not_taken_out_of_it(cloud, provider, person) -> None:
+    furnish_cloud(cloud)
+    shop, bank = add_tenant(cloud, "shop"), add_tenant(cloud, "bank")
+    provider.user["groups"] = ["shop-devs", "devs"]
+    assert sign_in(provider, person()).status_code == 303
+    with store_of(cloud).transaction() as session:
+        offer = handovers.offer(session, shop.ids["vm"], GRACE["email"], offered_by=shop.names["owner"])
+        handovers.accept(session, offer.id)
+        projects.change_project(session, bank.ids["project"], owner=GRACE["email"])
+    provider.user["groups"] = []
+    grace = person()
+    assert sign_in(provider, grace).status_code == 303
+    assert roles_in(grace) == {"shop": "project-viewer", "bank": "project-owner"}
 
 
 @pytest.mark.parametrize(

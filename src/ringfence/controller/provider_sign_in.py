@@ -1,4 +1,4 @@
-"""Signing in by the organisation's provider: its identity becomes an account, its groups roles of the cloud."""
+"""Signing in by the organisation's provider: its identity becomes an account, its groups become roles."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from starlette.types import Scope
 
 from ringfence.controller.parts import Parts
 from ringfence.controller.provider import Identity, Provider, ProviderDenied
+from ringfence.controller.settings import PROJECT_ROLES
 from ringfence.controller.signing_in import Begun, SignIns
-from ringfence.model.accounts import Account, LastAdministrator
+from ringfence.errors import NotFound, StillUsed
+from ringfence.model.access import Role
+from ringfence.model.accounts import Account, LastAdministrator, LastOwner
 from ringfence.model.actors import Actor, ActorKind
-from ringfence.model.names import check_account_name
+from ringfence.model.names import ProjectId, check_account_name
 from ringfence.model.sessions import Means
-from ringfence.store import accounts, identities
+from ringfence.store import accounts, identities, members, projects
 from ringfence.store.acting import acting
 from ringfence.store.challenges import Purpose, add_challenge, take_challenge
 from ringfence.store.engine import Session
@@ -60,6 +63,7 @@ def end_at_provider(parts: Parts, sign_ins: SignIns, scope: Scope, *, kept: str,
             sign_ins.denied(attempt, f"{account.name} is disabled")
             raise ProviderDenied(why="your account here is disabled")
         _give_roles(session, account, identity, parts)
+        _give_memberships(session, account, identity, parts)
         grants = accounts.grants_of(session, account.id)
         return sign_ins.begin_in(session, scope, attempt, grants, Means.PROVIDER)
 
@@ -90,3 +94,40 @@ def _give_roles(session: Session, account: Account, identity: Identity, parts: P
     except LastAdministrator:
         # The cloud is not left without anybody who may administer it, whatever the provider says.
         logger.warning("%s is in no group of administrators any more, and stays the last one", account.name)
+
+
+def _give_memberships(session: Session, account: Account, identity: Identity, parts: Parts) -> None:
+    """In each project that the settings speak of, give the account the first role its groups have there, or none."""
+    held: dict[ProjectId, set[Role]] = {}
+    for each in parts.settings.oidc_members:
+        try:
+            project_id = projects.project(session, each.project).id
+        except NotFound:
+            logger.warning(
+                "the settings give group %s a role in project %s, which is not there", each.group, each.project
+            )
+            continue
+        held.setdefault(project_id, set()).update({each.role} if each.group in identity.groups else ())
+    for project_id, roles in held.items():
+        wanted = next((role for role in PROJECT_ROLES if role in roles), None)
+        try:
+            _become_member(session, project_id, account, wanted)
+        except LastOwner:
+            # A project is never without its owner, whatever the provider says.
+            logger.warning("%s owns project %s, and stays its owner", account.name, project_id)
+
+
+def _become_member(session: Session, project_id: ProjectId, account: Account, wanted: Role | None) -> None:
+    held = members.role_in(session, project_id, account.id)
+    if held is wanted:
+        return
+    if wanted is not None:
+        members.put_member(session, project_id, account.id, wanted)
+        return
+    try:
+        members.remove_member(session, project_id, account.id)
+    except StillUsed as used:
+        # Every VM has an owner: who owns some there sees them until they are handed over, and does nothing more.
+        logger.warning("%s stays in project %s to see what is theirs: %s", account.name, project_id, used.used_by)
+        if held is not Role.PROJECT_VIEWER:
+            members.put_member(session, project_id, account.id, Role.PROJECT_VIEWER)

@@ -14,6 +14,8 @@ from ringfence.model.access import Role
 
 GIB = 1 << 30
 CLOUD_ROLES = (Role.CLOUD_ADMIN, Role.SECURITY_OFFICER, Role.AUDITOR)
+PROJECT_ROLES = (Role.PROJECT_OWNER, Role.PROJECT_MEMBER, Role.PROJECT_VIEWER)
+"""From the one that permits most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,15 @@ class SyslogTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupInProject:
+    """What a group of the provider's is in a project, which is named by its name or its id."""
+
+    group: str
+    role: Role
+    project: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One controller's settings. `names` are further names and addresses that its certificate is good for.
 
@@ -61,6 +72,7 @@ class Settings:
     oidc_client_secret_file: str = ""
     oidc_groups_claim: str = "groups"
     oidc_roles: tuple[tuple[str, Role], ...] = ()
+    oidc_members: tuple[GroupInProject, ...] = ()
     northbound: str = ""
     southbound: str = ""
     southbound_for_hosts: str = ""
@@ -101,7 +113,7 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("oidc-client-id", "", "what the provider knows this controller by"),
     ("oidc-client-secret-file", "", "file with the secret that the provider gave this controller, if any"),
     ("oidc-groups-claim", "groups", "the claim in which the provider lists somebody's groups"),
-    ("oidc-roles", "", "which groups have which roles of the cloud: GROUP=ROLE, comma-separated"),
+    ("oidc-roles", "", "which groups have which roles, GROUP=ROLE, or GROUP=ROLE@PROJECT, comma-separated"),
     ("northbound", "", "OVN northbound, as unix:PATH or ssl:HOST:PORT; no fence is applied if empty"),
     ("southbound", "", "OVN southbound this controller reads; tells where ports are bound"),
     ("southbound-for-hosts", "", "OVN southbound that hosts' switches dial, as ssl:HOST:PORT"),
@@ -132,6 +144,7 @@ def from_flags(given: argparse.Namespace) -> Settings:
     """Build the settings; raises `Invalid` with the flag's name."""
     data = Path(given.data).resolve()
     agents_listen = parse_address(given.agents_listen, field="agents-listen")
+    cloud_roles, in_projects = _roles(given.oidc_roles, field="oidc-roles")
     return Settings(
         data=data,
         database=given.database or f"sqlite:///{data / 'ringfence.db'}",
@@ -145,7 +158,8 @@ def from_flags(given: argparse.Namespace) -> Settings:
         oidc_client_id=given.oidc_client_id,
         oidc_client_secret_file=given.oidc_client_secret_file,
         oidc_groups_claim=given.oidc_groups_claim,
-        oidc_roles=_roles(given.oidc_roles, field="oidc-roles"),
+        oidc_roles=cloud_roles,
+        oidc_members=in_projects,
         northbound=given.northbound,
         southbound=given.southbound,
         southbound_for_hosts=given.southbound_for_hosts,
@@ -198,12 +212,20 @@ def _origin(text: str, *, field: str) -> str:
     return text.lower()
 
 
-def _roles(text: str, *, field: str) -> tuple[tuple[str, Role], ...]:
-    pairs = [pair.strip().rpartition("=") for pair in text.split(",") if pair.strip()]
-    for group, _, role in pairs:
-        if not group or role not in CLOUD_ROLES:
-            raise Invalid(field=field, why=f"{group}={role} is not GROUP=ROLE with one of {', '.join(CLOUD_ROLES)}")
-    return tuple((group, Role(role)) for group, _, role in pairs)
+def _roles(text: str, *, field: str) -> tuple[tuple[tuple[str, Role], ...], tuple[GroupInProject, ...]]:
+    cloud, in_projects = [], []
+    for pair in (pair.strip() for pair in text.split(",") if pair.strip()):
+        group, _, held = pair.rpartition("=")
+        role, at, project = held.partition("@")
+        known = PROJECT_ROLES if at else CLOUD_ROLES
+        if not group or role not in known or (at and not project):
+            shape = "GROUP=ROLE@PROJECT" if at else "GROUP=ROLE"
+            raise Invalid(field=field, why=f"{pair} is not {shape} with one of {', '.join(known)}")
+        if at:
+            in_projects.append(GroupInProject(group=group, role=Role(role), project=project))
+        else:
+            cloud.append((group, Role(role)))
+    return tuple(cloud), tuple(in_projects)
 
 
 def _whole(text: str, *, field: str) -> int:

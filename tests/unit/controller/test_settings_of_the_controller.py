@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence.controller.settings import Address, read_settings
+from ringfence.controller.settings import Address, GroupInProject, read_settings
 from ringfence.errors import Invalid
+from ringfence.model.access import Role
 
 pytestmark = pytest.mark.unit
 
@@ -39,3 +40,17 @@ def test_an_address_that_is_none_is_refused_by_the_flag_it_came_in(address) -> N
 def test_a_size_that_is_no_number_is_refused() -> None:
     with pytest.raises(Invalid, match="image-bytes-limit"):
         read_settings(["--image-bytes-limit", "lots"], {})
+
+
+def test_a_group_has_a_role_of_the_cloud_or_one_in_a_project() -> None:
+    settings = read_settings(["--oidc-roles", "ops=cloud-admin, cn=devs=project-member@shop"], {})
+    assert settings.oidc_roles == (("ops", Role.CLOUD_ADMIN),)
+    assert settings.oidc_members == (GroupInProject(group="cn=devs", role=Role.PROJECT_MEMBER, project="shop"),)
+
+
+@pytest.mark.parametrize(
+    "pair", ["ops=project-member", "ops=cloud-admin@shop", "ops=project-member@", "=auditor", "ops"]
+)
+def test_a_role_that_is_not_held_there_is_refused(pair) -> None:
+    with pytest.raises(Invalid, match="oidc-roles"):
+        read_settings(["--oidc-roles", pair], {})

@@ -7,8 +7,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OwnSeat, open_context, take_seat
 from tests.browser.example import create
 from tests.browser.test_pages import serious
+from tests.browser.test_roles import token_of
 from tests.browser.test_stories import PASSWORD, VM, menu
 from tests.controller.tenants import add_person
+
+from ringfence.model.access import Role
 
 pytestmark = pytest.mark.browser
 
@@ -143,3 +146,26 @@ def test_an_account_has_its_roles_changed_and_is_deleted_unless_it_owns_somethin
     confirm(page, "grace", "Delete")
     expect(dialog.get_by_test_id("problem")).to_contain_text("VM web-1")
     expect(dialog.get_by_test_id("problem")).to_contain_text("project intranet")
+
+
+def test_a_member_makes_a_vm_without_being_told_of_hosts(furnished, browser) -> None:
+    context = open_context(browser)
+    seat = take_seat(furnished, context)
+    seat.sign_in(token_of(furnished, "lin", shop=Role.PROJECT_MEMBER))
+    page = seat.go("/vms/new")
+    following = page.get_by_role("button", name="Next")
+    page.get_by_label("Name").fill("web-9")
+    expect(page.get_by_label("Project").get_by_role("option")).to_have_text(["Choose a project", "shop"])
+    page.get_by_label("Project").select_option("shop")
+    page.get_by_label("Zone").select_option("public")
+    following.click()
+    page.get_by_label("Image").select_option("debian-13")
+    page.get_by_label("Flavor").select_option("small")
+    following.click()
+    page.get_by_label("backbone").check()
+    following.click()
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_role("heading", name="web-9", level=1)).to_be_visible()
+    expect(page.locator("main").get_by_text("Running", exact=True)).to_be_visible()
+    assert seat.unexpected() == []
+    context.close()

@@ -36,41 +36,50 @@ import { Link, useLocation, useNavigate } from "react-router";
 
 import { type Liveness, useLive } from "./api/live";
 import { api } from "./api/client";
+import { type Permission, useMay } from "./may";
 import { signOut } from "./signing-in";
 import { setDark, useDark } from "./theme";
 
-const PLACES: readonly { group: string; items: readonly { to: string; name: string }[] }[] = [
+/** `within`: it shows what one may see of some project, too; otherwise it is about the cloud as a whole. */
+interface Place {
+  to: string;
+  name: string;
+  needs?: Permission;
+  within?: true;
+}
+
+const PLACES: readonly { group: string; items: readonly Place[] }[] = [
   {
     group: "Cloud",
     items: [
       { to: "/", name: "Overview" },
-      { to: "/promises", name: "Promises" },
-      { to: "/operations", name: "Operations" },
-      { to: "/ledger", name: "Ledger" },
+      { to: "/promises", name: "Promises", needs: "cloud:read" },
+      { to: "/operations", name: "Operations", needs: "vm:read", within: true },
+      { to: "/ledger", name: "Ledger", needs: "ledger:read" },
     ],
   },
   {
     group: "Machines",
     items: [
-      { to: "/vms", name: "VMs" },
-      { to: "/images", name: "Images" },
-      { to: "/flavors", name: "Flavors" },
-      { to: "/hosts", name: "Hosts" },
+      { to: "/vms", name: "VMs", needs: "vm:read", within: true },
+      { to: "/images", name: "Images", needs: "image:read", within: true },
+      { to: "/flavors", name: "Flavors", needs: "flavor:read", within: true },
+      { to: "/hosts", name: "Hosts", needs: "host:read" },
     ],
   },
   {
     group: "Isolation",
     items: [
-      { to: "/fence", name: "Fence" },
-      { to: "/zones", name: "Zones" },
-      { to: "/networks", name: "Networks" },
+      { to: "/fence", name: "Fence", needs: "policy:read", within: true },
+      { to: "/zones", name: "Zones", needs: "zone:read", within: true },
+      { to: "/networks", name: "Networks", needs: "network:read", within: true },
     ],
   },
   {
     group: "People",
     items: [
-      { to: "/projects", name: "Projects" },
-      { to: "/accounts", name: "Accounts" },
+      { to: "/projects", name: "Projects", needs: "project:read", within: true },
+      { to: "/accounts", name: "Accounts", needs: "account:read" },
     ],
   },
 ];
@@ -209,11 +218,14 @@ function AccountMenu() {
 
 function Side() {
   const { pathname } = useLocation();
+  const may = useMay();
+  const open = ({ needs, within }: Place) => needs === undefined || (within ? may.somewhere(needs) : may.cloud(needs));
+  const groups = PLACES.map(({ group, items }) => ({ group, items: items.filter(open) })).filter(({ items }) => items.length > 0);
   return (
     <PageSidebar>
       <PageSidebarBody>
         <Nav aria-label="Pages">
-          {PLACES.map(({ group, items }) => (
+          {groups.map(({ group, items }) => (
             <NavGroup key={group} title={group}>
               {items.map(({ to, name }) => (
                 <NavItem key={to} itemId={to} isActive={isAt(pathname, to)}>

@@ -22,6 +22,7 @@ import { Link, useNavigate, useParams } from "react-router";
 
 import { api, because, type Host, ifMatch } from "../api/client";
 import { ago, bytes, mib, moment, percent, words } from "../format";
+import { useMay } from "../may";
 import { ConfirmByName } from "../parts/dialogs";
 import { CordonButton } from "../parts/host-actions";
 import { Heading, Loaded } from "../parts/page";
@@ -47,6 +48,7 @@ export function HostPage() {
 
 function Known({ host }: { host: Host }) {
   const [removing, setRemoving] = useState(false);
+  const mayManage = useMay().cloud("host:manage");
   return (
     <>
       <Heading
@@ -61,9 +63,11 @@ function Known({ host }: { host: Host }) {
         actions={
           <Flex columnGap={{ default: "columnGapSm" }}>
             <CordonButton host={host} />
-            <Button variant="danger" size="sm" onClick={() => setRemoving(true)}>
-              Remove …
-            </Button>
+            {mayManage && (
+              <Button variant="danger" size="sm" onClick={() => setRemoving(true)}>
+                Remove …
+              </Button>
+            )}
           </Flex>
         }
       />

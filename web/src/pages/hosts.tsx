@@ -13,6 +13,7 @@ import { Link } from "react-router";
 
 import { api, type Host } from "../api/client";
 import { ago, mib, moment, percent } from "../format";
+import { useMay } from "../may";
 import { FormDialog } from "../parts/dialogs";
 import { isName, NameField } from "../parts/fields";
 import { CordonButton } from "../parts/host-actions";
@@ -23,10 +24,11 @@ import { ZoneName } from "../parts/zones";
 
 export function HostsPage() {
   const [inviting, setInviting] = useState(false);
+  const mayInvite = useMay().cloud("host:manage");
   const hosts = api.useQuery("get", "/v1/hosts", { params: { query: { limit: 1000 } } });
   return (
     <>
-      <Heading title="Hosts" actions={<Button onClick={() => setInviting(true)}>Invite a host</Button>} />
+      <Heading title="Hosts" actions={mayInvite && <Button onClick={() => setInviting(true)}>Invite a host</Button>} />
       <PageSection hasBodyWrapper={false}>
         <Loaded of={hosts}>
           {({ items }) =>
@@ -34,7 +36,7 @@ export function HostsPage() {
               <Nothing
                 icon={ServerIcon}
                 title="No host has joined yet"
-                action={{ label: "Invite a host", onClick: () => setInviting(true) }}
+                action={mayInvite ? { label: "Invite a host", onClick: () => setInviting(true) } : undefined}
               >
                 You get a command to run on the hypervisor. It dials out to this controller; nothing need reach it.
               </Nothing>

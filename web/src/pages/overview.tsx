@@ -18,14 +18,31 @@ import { Link } from "react-router";
 import { api, type Schemas } from "../api/client";
 import { type Attention, needsAttention } from "../attention";
 import { ago, count, mib, percent } from "../format";
-import { titleOf } from "../parts/follow";
+import { mayOf } from "../may";
 import { Heading, Loaded, Nothing } from "../parts/page";
-import { OperationState, StateLabel } from "../parts/states";
+import { Recent } from "../parts/recent";
+import { StateLabel } from "../parts/states";
 import { VerifyButton } from "../parts/verify";
 import { ZoneName } from "../parts/zones";
 import { findingsOf, PROMISES, useVerifications, verdictOf } from "../promises";
+import { OfMyProjects } from "./overview/my-projects";
 
 export function OverviewPage() {
+  const session = api.useQuery("get", "/v1/session");
+  if (session.data === undefined) {
+    return (
+      <>
+        <Heading title="Overview" />
+        <PageSection hasBodyWrapper={false}>
+          <Loaded of={session}>{() => null}</Loaded>
+        </PageSection>
+      </>
+    );
+  }
+  return mayOf(session.data).cloud("cloud:read") ? <OfTheCloud /> : <OfMyProjects projects={session.data.projects} />;
+}
+
+function OfTheCloud() {
   const overview = api.useQuery("get", "/v1/overview");
   return (
     <>
@@ -231,48 +248,5 @@ function AttentionList({ all }: { all: readonly Attention[] }) {
         </li>
       ))}
     </ul>
-  );
-}
-
-function Recent() {
-  const operations = api.useQuery("get", "/v1/operations", { params: { query: { limit: 8 } } });
-  return (
-    <Card>
-      <CardHeader actions={{ hasNoOffset: true, actions: <Link to="/operations">All operations</Link> }}>
-        <CardTitle component="h2">Recent operations</CardTitle>
-      </CardHeader>
-      <CardBody>
-        <Loaded of={operations}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Content component="p">Nothing was asked of this cloud yet.</Content>
-            ) : (
-              <Table variant="compact" aria-label="Recent operations">
-                <Thead>
-                  <Tr>
-                    <Th>Operation</Th>
-                    <Th>State</Th>
-                    <Th>Began</Th>
-                  </Tr>
-                </Thead>
-                <Tbody>
-                  {items.map((operation) => (
-                    <Tr key={operation.id}>
-                      <Td dataLabel="Operation">
-                        <Link to={`/operations/${operation.id}`}>{titleOf(operation)}</Link>
-                      </Td>
-                      <Td dataLabel="State">
-                        <OperationState state={operation.state} />
-                      </Td>
-                      <Td dataLabel="Began">{ago(operation.created_at)}</Td>
-                    </Tr>
-                  ))}
-                </Tbody>
-              </Table>
-            )
-          }
-        </Loaded>
-      </CardBody>
-    </Card>
   );
 }

@@ -17,6 +17,7 @@ import { Link, useNavigate } from "react-router";
 
 import { api, type Schemas } from "../api/client";
 import { bytes, mib, parseLabels, showLabels } from "../format";
+import { useMay } from "../may";
 import { ChoiceField, isName, LinesField, NameField, TextField } from "../parts/fields";
 import { useFollow } from "../parts/follow";
 import { Heading, Loaded } from "../parts/page";
@@ -56,6 +57,7 @@ export function CreateVmPage() {
   const [key] = useState(() => newKey());
   const go = useNavigate();
   const follow = useFollow();
+  const seesHosts = useMay().cloud("host:read");
   const labels = parseLabels(draft.labels);
   const create = api.useMutation("post", "/v1/vms", {
     onSuccess: (begun) => {
@@ -93,8 +95,13 @@ export function CreateVmPage() {
           >
             <Connections draft={draft} set={set} />
           </WizardStep>
-          <WizardStep name="Placement" id="placement" isDisabled={!identified || !shaped || !connected}>
-            <Placement draft={draft} set={set} />
+          <WizardStep
+            name="Placement"
+            id="placement"
+            isDisabled={!identified || !shaped || !connected}
+            isHidden={!seesHosts}
+          >
+            {seesHosts && <Placement draft={draft} set={set} />}
           </WizardStep>
           <WizardStep
             name="Review"
@@ -136,6 +143,7 @@ interface StepProps {
 }
 
 function Identity({ draft, set }: StepProps) {
+  const may = useMay();
   const projects = api.useQuery("get", "/v1/projects", ALL);
   const zones = api.useQuery("get", "/v1/zones", ALL);
   const project = projects.data?.items.find((one) => one.name === draft.project);
@@ -150,7 +158,9 @@ function Identity({ draft, set }: StepProps) {
             value={draft.project}
             onChange={(project) => set({ project })}
             none="Choose a project"
-            choices={items.map((one) => ({ value: one.name, label: one.name }))}
+            choices={items
+              .filter((one) => may.within(one.id, "vm:create"))
+              .map((one) => ({ value: one.name, label: one.name }))}
             help={items.length === 0 ? <Link to="/projects">There is none yet: create one.</Link> : "The tenant that it is of, for life."}
           />
         )}

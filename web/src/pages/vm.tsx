@@ -22,6 +22,7 @@ import { Link, useNavigate, useParams } from "react-router";
 
 import { api, ifMatch, type Vm } from "../api/client";
 import { ago, lasting, parseLabels, showLabels, words } from "../format";
+import { useMay } from "../may";
 import { Custody } from "../parts/custody";
 import { FormDialog } from "../parts/dialogs";
 import { LinesField } from "../parts/fields";
@@ -49,6 +50,7 @@ export function VmPage() {
 
 function Known({ vm }: { vm: Vm }) {
   const go = useNavigate();
+  const may = useMay();
   return (
     <>
       <Heading
@@ -57,16 +59,20 @@ function Known({ vm }: { vm: Vm }) {
         beside={<StateLabel state={vm.state} compact={false} />}
         actions={
           <Flex columnGap={{ default: "columnGapSm" }}>
-            <Button isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
-              Open console
-            </Button>
-            <Button
-              variant="secondary"
-              isDisabled={vm.state !== "running"}
-              onClick={() => void go(`/vms/${vm.id}/screen`)}
-            >
-              Open screen
-            </Button>
+            {may.within(vm.project_id, "vm:console") && (
+              <>
+                <Button isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
+                  Open console
+                </Button>
+                <Button
+                  variant="secondary"
+                  isDisabled={vm.state !== "running"}
+                  onClick={() => void go(`/vms/${vm.id}/screen`)}
+                >
+                  Open screen
+                </Button>
+              </>
+            )}
             <VmActions vm={vm} label />
           </Flex>
         }
@@ -85,9 +91,11 @@ function Known({ vm }: { vm: Vm }) {
           <GridItem>
             <History vm={vm} />
           </GridItem>
-          <GridItem>
-            <Custody vmId={vm.id} />
-          </GridItem>
+          {may.cloud("ledger:read") && (
+            <GridItem>
+              <Custody vmId={vm.id} />
+            </GridItem>
+          )}
         </Grid>
       </PageSection>
     </>
@@ -105,13 +113,14 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 
 function Facts({ vm }: { vm: Vm }) {
   const [editing, setEditing] = useState(false);
+  const mayChange = useMay().within(vm.project_id, "vm:change");
   const labels = Object.entries(vm.labels);
   return (
     <Card isFullHeight>
       <CardHeader
         actions={{
           hasNoOffset: true,
-          actions: (
+          actions: mayChange && (
             <Button variant="link" isInline onClick={() => setEditing(true)}>
               Edit labels
             </Button>
@@ -126,7 +135,7 @@ function Facts({ vm }: { vm: Vm }) {
             <ZoneName name={vm.zone} />
           </Fact>
           <Fact name="Project">
-            <Link to={`/vms?project=${encodeURIComponent(vm.project)}`}>{vm.project}</Link>
+            <Link to={`/projects/${vm.project_id}`}>{vm.project}</Link>
           </Fact>
           <Fact name="Owner">{vm.owner}</Fact>
           <Fact name="Labels">
@@ -153,17 +162,22 @@ function Facts({ vm }: { vm: Vm }) {
 }
 
 function Place({ vm }: { vm: Vm }) {
+  const may = useMay();
   return (
     <Card isFullHeight>
       <CardTitle component="h2">Place</CardTitle>
       <CardBody>
         <DescriptionList isHorizontal isCompact>
-          <Fact name="Host">{vm.host === null ? "None" : <Link to={`/hosts/${vm.host_id}`}>{vm.host}</Link>}</Fact>
-          <Fact name="Why there">{vm.placement || "–"}</Fact>
+          {may.cloud("host:read") && (
+            <>
+              <Fact name="Host">{vm.host === null ? "None" : <Link to={`/hosts/${vm.host_id}`}>{vm.host}</Link>}</Fact>
+              <Fact name="Why there">{vm.placement || "–"}</Fact>
+            </>
+          )}
           <Fact name="Flavor">{vm.flavor}</Fact>
           <Fact name="Image">{vm.image}</Fact>
           <Fact name="Who may reach it">
-            <Link to="/fence/matrix">See the fence</Link>
+            <Link to="/fence">See the fence</Link>
           </Fact>
         </DescriptionList>
       </CardBody>

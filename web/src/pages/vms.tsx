@@ -17,6 +17,7 @@ import { Link, useNavigate } from "react-router";
 
 import { api, type Schemas, type Vm } from "../api/client";
 import { words } from "../format";
+import { useMay } from "../may";
 import { Heading, Loaded, Nothing } from "../parts/page";
 import { Paging, useFilters } from "../parts/paging";
 import { Search } from "../parts/search";
@@ -40,6 +41,7 @@ const STATES: readonly Schemas["VmState"][] = [
 export function VmsPage() {
   const filters = useFilters(FILTERS);
   const go = useNavigate();
+  const may = useMay();
   const { state, ...texts } = filters.values;
   const vms = api.useQuery(
     "get",
@@ -60,7 +62,7 @@ export function VmsPage() {
     <>
       <Heading
         title="VMs"
-        actions={<Button onClick={() => void go("/vms/new")}>Create VM</Button>}
+        actions={may.somewhere("vm:create") && <Button onClick={() => void go("/vms/new")}>Create VM</Button>}
       />
       <PageSection hasBodyWrapper={false}>
         <FilterBar filters={filters} next={vms.data?.next} shown={vms.data?.items.length ?? 0} />
@@ -73,7 +75,7 @@ export function VmsPage() {
                 There are VMs perhaps, but none with all of these.
               </Nothing>
             ) : (
-              <Nothing icon={CubesIcon} title="No VM yet" link={{ to: "/vms/new", label: "Create the first VM" }}>
+              <Nothing icon={CubesIcon} title="No VM yet" link={may.somewhere("vm:create") ? { to: "/vms/new", label: "Create the first VM" } : undefined}>
                 A VM has one zone, one project and one owner for life. It needs an image and a flavor.
               </Nothing>
             )
@@ -88,7 +90,8 @@ function FilterBar(props: { filters: ReturnType<typeof useFilters<(typeof FILTER
   const { filters } = props;
   const { set } = filters;
   const projects = api.useQuery("get", "/v1/projects", { params: { query: { limit: 1000 } } });
-  const hosts = api.useQuery("get", "/v1/hosts", { params: { query: { limit: 1000 } } });
+  const seesHosts = useMay().cloud("host:read");
+  const hosts = api.useQuery("get", "/v1/hosts", { params: { query: { limit: 1000 } } }, { enabled: seesHosts });
   const zones = useZones();
   const names = (page: { items: { name: string }[] } | undefined) => page?.items.map((one) => one.name) ?? [];
   return (
@@ -100,7 +103,9 @@ function FilterBar(props: { filters: ReturnType<typeof useFilters<(typeof FILTER
         <ToolbarGroup variant="filter-group">
           <Choose label="project" names={names(projects.data)} value={filters.values.project} onChange={(value) => set("project", value)} />
           <Choose label="zone" names={names(zones.data)} value={filters.values.zone} onChange={(value) => set("zone", value)} />
-          <Choose label="host" names={names(hosts.data)} value={filters.values.host} onChange={(value) => set("host", value)} />
+          {seesHosts && (
+            <Choose label="host" names={names(hosts.data)} value={filters.values.host} onChange={(value) => set("host", value)} />
+          )}
           <Choose label="state" names={STATES} value={filters.values.state} onChange={(value) => set("state", value)} />
         </ToolbarGroup>
         {filters.any && (
@@ -133,6 +138,7 @@ function Choose(props: { label: string; names: readonly string[]; value: string 
 }
 
 function VmTable({ items }: { items: readonly Vm[] }) {
+  const seesHosts = useMay().cloud("host:read");
   return (
     <Table variant="compact" aria-label="VMs">
       <Thead>
@@ -142,7 +148,7 @@ function VmTable({ items }: { items: readonly Vm[] }) {
           <Th>Zone</Th>
           <Th>Project</Th>
           <Th>Owner</Th>
-          <Th>Host</Th>
+          {seesHosts && <Th>Host</Th>}
           <Th>Flavor</Th>
           <Th>Address</Th>
           <Th screenReaderText="Actions" />
@@ -162,7 +168,9 @@ function VmTable({ items }: { items: readonly Vm[] }) {
             </Td>
             <Td dataLabel="Project">{vm.project}</Td>
             <Td dataLabel="Owner">{vm.owner}</Td>
-            <Td dataLabel="Host">{vm.host === null ? "–" : <Link to={`/hosts/${vm.host_id}`}>{vm.host}</Link>}</Td>
+            {seesHosts && (
+              <Td dataLabel="Host">{vm.host === null ? "–" : <Link to={`/hosts/${vm.host_id}`}>{vm.host}</Link>}</Td>
+            )}
             <Td dataLabel="Flavor">{vm.flavor}</Td>
             <Td dataLabel="Address" className="rf-mono">
               {vm.ports[0]?.address ?? "–"}

@@ -1,14 +1,17 @@
-/** What can be done with a VM, in its list and on its page: what its state does not allow is not offered. */
+/** What can be done with a VM, in its list and on its page: what one may not is not there, what its state forbids is grey. */
 import { Content, Dropdown, DropdownItem, DropdownList, MenuToggle } from "@patternfly/react-core";
 import { EllipsisVIcon } from "@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 
 import { api, ifMatch, type Vm } from "../api/client";
+import { type Permission, useMay } from "../may";
 import { ConfirmByName, FormDialog } from "./dialogs";
 import { ChoiceField } from "./fields";
 import { useFollow } from "./follow";
 import { ProblemAlert } from "./problems";
+
+const ACTING: readonly Permission[] = ["vm:operate", "vm:place", "vm:console", "vm:delete"];
 
 type Open = "move" | "delete" | null;
 
@@ -22,6 +25,9 @@ export function VmActions({ vm, label = false }: { vm: Vm; label?: boolean }) {
   const start = api.useMutation("post", "/v1/vms/{vm_id}/start", done);
   const stop = api.useMutation("post", "/v1/vms/{vm_id}/stop", done);
   const refused = start.error ?? stop.error;
+  const all = useMay();
+  const may = (permission: Permission) => all.within(vm.project_id, permission);
+  if (!ACTING.some(may)) return null;
   return (
     <>
       <Dropdown
@@ -43,28 +49,40 @@ export function VmActions({ vm, label = false }: { vm: Vm; label?: boolean }) {
         )}
       >
         <DropdownList>
-          <DropdownItem isDisabled={vm.state !== "stopped"} onClick={() => start.mutate(path)}>
-            Start
-          </DropdownItem>
-          <DropdownItem isDisabled={vm.state !== "running"} onClick={() => stop.mutate(path)}>
-            Stop
-          </DropdownItem>
-          <DropdownItem isDisabled={vm.state !== "running"} onClick={() => setOpen("move")}>
-            Move …
-          </DropdownItem>
-          <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
-            Console
-          </DropdownItem>
-          <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/screen`)}>
-            Screen
-          </DropdownItem>
-          <DropdownItem
-            isDanger
-            isDisabled={!["running", "stopped", "quarantined"].includes(vm.state)}
-            onClick={() => setOpen("delete")}
-          >
-            Delete …
-          </DropdownItem>
+          {may("vm:operate") && (
+            <>
+              <DropdownItem isDisabled={vm.state !== "stopped"} onClick={() => start.mutate(path)}>
+                Start
+              </DropdownItem>
+              <DropdownItem isDisabled={vm.state !== "running"} onClick={() => stop.mutate(path)}>
+                Stop
+              </DropdownItem>
+            </>
+          )}
+          {may("vm:place") && (
+            <DropdownItem isDisabled={vm.state !== "running"} onClick={() => setOpen("move")}>
+              Move …
+            </DropdownItem>
+          )}
+          {may("vm:console") && (
+            <>
+              <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/console`)}>
+                Console
+              </DropdownItem>
+              <DropdownItem isDisabled={vm.state !== "running"} onClick={() => void go(`/vms/${vm.id}/screen`)}>
+                Screen
+              </DropdownItem>
+            </>
+          )}
+          {may("vm:delete") && (
+            <DropdownItem
+              isDanger
+              isDisabled={!["running", "stopped", "quarantined"].includes(vm.state)}
+              onClick={() => setOpen("delete")}
+            >
+              Delete …
+            </DropdownItem>
+          )}
         </DropdownList>
       </Dropdown>
       {refused !== null && (

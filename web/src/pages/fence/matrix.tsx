@@ -6,6 +6,7 @@ import { NetworkIcon } from "@patternfly/react-icons/dist/esm/icons/network-icon
 import { api } from "../../api/client";
 import { type Cell, type Matrix, matrixOf, showParty, type Side } from "../../fence";
 import { count } from "../../format";
+import { useMay } from "../../may";
 import { Loaded, Nothing } from "../../parts/page";
 import { ZoneName } from "../../parts/zones";
 
@@ -37,8 +38,13 @@ export function MatrixView() {
 }
 
 export function NoVms() {
+  const mayCreate = useMay().somewhere("vm:create");
   return (
-    <Nothing icon={NetworkIcon} title="Nobody to keep apart yet" link={{ to: "/vms/new", label: "Create a VM" }}>
+    <Nothing
+      icon={NetworkIcon}
+      title="Nobody to keep apart yet"
+      link={mayCreate ? { to: "/vms/new", label: "Create a VM" } : undefined}
+    >
       As soon as there are VMs, this shows which of them may call which.
     </Nothing>
   );

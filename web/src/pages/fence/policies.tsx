@@ -7,6 +7,7 @@ import { useState } from "react";
 import { api, ifMatch, type Policy, type Schemas } from "../../api/client";
 import { showEffect, showOpenings, showParty, showSelector } from "../../fence";
 import { opening } from "../../format";
+import { useMay } from "../../may";
 import { ConfirmByName } from "../../parts/dialogs";
 import { useFollow } from "../../parts/follow";
 import { useSettled } from "../../parts/later";
@@ -21,6 +22,9 @@ type Open = { form: "edit"; policy: Policy | undefined } | { form: "delete"; pol
 export function PoliciesView() {
   const [open, setOpen] = useState<Open>(null);
   const policies = api.useQuery("get", "/v1/policies", { params: { query: { limit: 1000 } } });
+  const may = useMay();
+  const mayCreate = may.somewhere("policy:manage");
+  const whole = may.cloud("policy:read");
   const close = () => setOpen(null);
   const create = () => setOpen({ form: "edit", policy: undefined });
   return (
@@ -28,8 +32,9 @@ export function PoliciesView() {
       <Loaded of={policies}>
         {({ items }) =>
           items.length === 0 ? (
-            <Nothing icon={SecurityIcon} title="No policy: everything is denied" action={{ label: "Create policy", onClick: create }}>
-              A policy lets VMs that it selects call others that it selects. You see what it opens before it does.
+            <Nothing icon={SecurityIcon} title={whole ? "No policy: everything is denied" : "No policy of your projects"} action={mayCreate ? { label: "Create policy", onClick: create } : undefined}>
+              A policy lets VMs that it selects call others that it selects.{" "}
+              {whole ? "You see what it opens before it does." : "The cloud has policies besides, which whoever runs it sees."}
             </Nothing>
           ) : (
             <>
@@ -37,9 +42,11 @@ export function PoliciesView() {
                 <SplitItem isFilled>
                   <Content component="p">Each policy allows; nothing denies but the absence of one.</Content>
                 </SplitItem>
-                <SplitItem>
-                  <Button onClick={create}>Create policy</Button>
-                </SplitItem>
+                {mayCreate && (
+                  <SplitItem>
+                    <Button onClick={create}>Create policy</Button>
+                  </SplitItem>
+                )}
               </Split>
               <PolicyTable items={items} onOpen={setOpen} />
             </>
@@ -53,6 +60,7 @@ export function PoliciesView() {
 }
 
 function PolicyTable({ items, onOpen }: { items: readonly Policy[]; onOpen: (open: Open) => void }) {
+  const may = useMay();
   return (
     <Table variant="compact" aria-label="Policies">
       <Thead>
@@ -72,13 +80,15 @@ function PolicyTable({ items, onOpen }: { items: readonly Policy[]; onOpen: (ope
             <Td dataLabel="Who is called">{showSelector(policy.target)}</Td>
             <Td dataLabel="What passes">{opening(policy.protocol, policy.ports)}</Td>
             <Td isActionCell>
-              <RowActions
-                name={policy.name}
-                items={[
-                  { title: "Change …", onClick: () => onOpen({ form: "edit", policy }) },
-                  { title: "Delete …", isDanger: true, onClick: () => onOpen({ form: "delete", policy }) },
-                ]}
-              />
+              {may.within(policy.project_id, "policy:manage") && (
+                <RowActions
+                  name={policy.name}
+                  items={[
+                    { title: "Change …", onClick: () => onOpen({ form: "edit", policy }) },
+                    { title: "Delete …", isDanger: true, onClick: () => onOpen({ form: "delete", policy }) },
+                  ]}
+                />
+              )}
             </Td>
           </Tr>
         ))}
@@ -115,16 +125,18 @@ const MOST_SHOWN = 12;
 
 /**
  * Tries the change as it stands, a moment after it was last touched, and shows which pairs it opens and closes. Not
- * while it is being applied: it would then be tried on a fence that has it already.
+ * while it is being applied: it would then be tried on a fence that has it already. For those who see all of the fence.
  */
 export function DryRun({ change, applying }: { change: Schemas["FenceChangeAsked"]; applying: boolean }) {
+  const whole = useMay().cloud("policy:read");
   const settled = useSettled(JSON.stringify(change), 300);
   const tried = api.useQuery(
     "post",
     "/v1/fence/dry-run",
     { body: JSON.parse(settled) as Schemas["FenceChangeAsked"] },
-    { retry: false, enabled: !applying },
+    { retry: false, enabled: whole && !applying },
   );
+  if (!whole) return null;
   if (tried.isPending) return <Spinner size="md" aria-label="Trying the change" />;
   if (tried.error !== null) return <ProblemAlert error={tried.error} />;
   const told = tried.data;

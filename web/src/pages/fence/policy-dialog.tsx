@@ -4,10 +4,13 @@ import { useState } from "react";
 
 import { api, ifMatch, type Policy, type Schemas } from "../../api/client";
 import { parseLabels, parsePorts, showLabels } from "../../format";
+import { useMay } from "../../may";
 import { FormDialog } from "../../parts/dialogs";
 import { ChoiceField, isName, NameField, TextField } from "../../parts/fields";
 import { useFollow } from "../../parts/follow";
 import { DryRun } from "./policies";
+
+const ALL = { params: { query: { limit: 1000 } } };
 
 interface SelectorDraft {
   zone: string;
@@ -39,6 +42,10 @@ function askedOf(draft: SelectorDraft): Schemas["SelectorAsked"] | null {
 
 export function PolicyDialog({ policy, onClose }: { policy: Policy | undefined; onClose: () => void }) {
   const [name, setName] = useState(policy?.name ?? "");
+  const may = useMay();
+  const mine = (api.useQuery("get", "/v1/projects", ALL).data?.items ?? []).filter((one) => may.within(one.id, "policy:manage"));
+  const ofCloud = may.cloud("policy:manage");
+  const [project, setProject] = useState("");
   const [source, setSource] = useState(draftOf(policy?.source));
   const [target, setTarget] = useState(draftOf(policy?.target));
   const [protocol, setProtocol] = useState<string>(policy?.protocol ?? "tcp");
@@ -64,17 +71,32 @@ export function PolicyDialog({ policy, onClose }: { policy: Policy | undefined; 
       description="It lets VMs that it selects open connections to others that it selects."
       submit={policy ? "Apply the change" : "Apply"}
       wide
-      ready={becomes !== null && isName(name)}
+      ready={becomes !== null && isName(name) && (policy !== undefined || ofCloud || project !== "")}
       busy={create.isPending || change.isPending}
       error={create.error ?? change.error}
       onSubmit={() => {
         if (becomes === null) return;
         if (policy) change.mutate({ params: { path: { ref: policy.id }, header: ifMatch(policy) }, body: becomes });
-        else create.mutate({ body: becomes });
+        else create.mutate({ body: { ...becomes, project: project || null } });
       }}
       onClose={onClose}
     >
       <NameField value={name} onChange={setName} />
+      {!policy && (
+        <ChoiceField
+          label="Of"
+          value={project}
+          onChange={(chosen) => {
+            setProject(chosen);
+            setSource({ ...source, project: chosen });
+            setTarget({ ...target, project: chosen });
+          }}
+          none={ofCloud ? "The cloud" : "Choose a project"}
+          required={!ofCloud}
+          choices={mine.map((one) => ({ value: one.name, label: one.name }))}
+          help="A project's own policy opens VMs of it to one another, and who manages the project manages it."
+        />
+      )}
       <Grid hasGutter>
         <GridItem md={6}>
           <SelectorFields title="Who may call" draft={source} onChange={setSource} />
@@ -115,9 +137,8 @@ interface SelectorProps {
 }
 
 function SelectorFields({ title, draft, onChange }: SelectorProps) {
-  const all = { params: { query: { limit: 1000 } } };
-  const zones = api.useQuery("get", "/v1/zones", all);
-  const projects = api.useQuery("get", "/v1/projects", all);
+  const zones = api.useQuery("get", "/v1/zones", ALL);
+  const projects = api.useQuery("get", "/v1/projects", ALL);
   const names = (items: readonly { name: string }[] | undefined) => (items ?? []).map((one) => ({ value: one.name, label: one.name }));
   return (
     <FormFieldGroup header={<FormFieldGroupHeader titleText={{ text: title, id: `group-${title.replaceAll(" ", "-")}` }} />}>

@@ -1,25 +1,12 @@
 /** What a project may have at most, and what it has of that. */
-import { Button, Card, CardBody, CardHeader, CardTitle, Progress, ProgressSize } from "@patternfly/react-core";
+import { Button, Card, CardBody, CardHeader, CardTitle } from "@patternfly/react-core";
 import { useState } from "react";
 
-import { api, ifMatch, type Project, type Schemas } from "../../api/client";
-import { bytes, mib, percent } from "../../format";
+import { api, ifMatch, type Project } from "../../api/client";
 import { useMay } from "../../may";
 import { FormDialog } from "../../parts/dialogs";
 import { TextField } from "../../parts/fields";
-
-type Kind = keyof Schemas["QuotaTold"];
-const GIB = 1024 ** 3;
-const plain = (value: number) => value.toLocaleString("en");
-
-/** `unit`: how many of the API's go into one of those that people type. */
-const KINDS: readonly { kind: Kind; title: string; field: string; show: (value: number) => string; unit: number }[] = [
-  { kind: "vms", title: "VMs", field: "VMs", show: plain, unit: 1 },
-  { kind: "vcpus", title: "vCPUs", field: "vCPUs", show: plain, unit: 1 },
-  { kind: "memory_mib", title: "Memory", field: "Memory, in MiB", show: mib, unit: 1 },
-  { kind: "disk_bytes", title: "Disk", field: "Disk, in GiB", show: bytes, unit: GIB },
-  { kind: "ports", title: "Ports", field: "Ports", show: plain, unit: 1 },
-];
+import { type Kind, KINDS, QuotaBars } from "../../parts/quota-bars";
 
 export function QuotaCard({ project }: { project: Project }) {
   const [changing, setChanging] = useState(false);
@@ -34,24 +21,8 @@ export function QuotaCard({ project }: { project: Project }) {
       <CardHeader actions={mayChange ? { hasNoOffset: true, actions: change } : undefined}>
         <CardTitle component="h2">Quota</CardTitle>
       </CardHeader>
-      <CardBody className="rf-stack">
-        {KINDS.map(({ kind, title, show }) => {
-          const used = project.used[kind];
-          const allowed = project.quota[kind];
-          const label = allowed === null ? `${show(used)}, no bound` : `${show(used)} of ${show(allowed)}`;
-          const share = allowed === null ? 0 : allowed === 0 ? 100 : percent(used, allowed);
-          return (
-            <Progress
-              key={kind}
-              title={title}
-              size={ProgressSize.sm}
-              value={share}
-              label={label}
-              valueText={label}
-              variant={share >= 100 ? "warning" : undefined}
-            />
-          );
-        })}
+      <CardBody>
+        <QuotaBars project={project} />
       </CardBody>
       {changing && <QuotaDialog project={project} onClose={() => setChanging(false)} />}
     </Card>

@@ -22,7 +22,10 @@ _LENGTHS = {0: 20, 3: 10, 4: 8, 5: 6}
 _COLOURS = """(canvas) => new Promise((resolve) => {
   const ends = performance.now() + 30000;
   const look = () => {
-    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    // A copy, for Chromium complains of a canvas that is read again and again.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const pixels = copy.getImageData(0, 0, canvas.width, canvas.height).data;
     const seen = new Set(new Uint32Array(pixels.buffer)).size;
     if (seen > 1 || performance.now() > ends) resolve(seen);
     else requestAnimationFrame(look);

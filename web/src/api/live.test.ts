@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
+import { expect, test, vi } from "vitest";
 
 import { EventReader } from "./events";
-import { shows } from "./live";
+import { askAgain, shows } from "./live";
 
 test("events are whole however they were cut on the way", () => {
   const stream = ': here\n\nevent: changed\ndata: ["vm"]\n\n: still here\n\nevent: changed\ndata: ["host"]\n\n';
@@ -24,4 +25,22 @@ test("what shows a kind is asked for again, and nothing else", () => {
 
 test("a kind that this page does not know yet might be shown anywhere", () => {
   expect(shows(["sighting"], ["get", "/v1/images"])).toBe(true);
+});
+
+test("a first answer that was under way when something changed is asked for once more", async () => {
+  const client = new QueryClient();
+  const answers: ((value: string) => void)[] = [];
+  const seen: unknown[] = [];
+  const observer = new QueryObserver(client, {
+    queryKey: ["get", "/v1/policies"],
+    queryFn: () => new Promise<string>((resolve) => answers.push(resolve)),
+  });
+  const leave = observer.subscribe(({ data }) => seen.push(data));
+  askAgain(client, ["policy"]);
+  expect(answers).toHaveLength(1);
+  answers[0]?.("before");
+  await vi.waitFor(() => expect(answers).toHaveLength(2));
+  answers[1]?.("after");
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("after"));
+  leave();
 });

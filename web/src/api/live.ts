@@ -1,5 +1,5 @@
 /** Keeps what is shown up to date: the controller tells which kinds changed, and what shows them is asked for again. */
-import { type Query, type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { signedInBy, signedOut } from "../session";
@@ -37,6 +37,18 @@ export function shows(kinds: readonly string[], key: readonly unknown[]): boolea
 }
 
 export type Liveness = "live" | "connecting" | "away";
+
+/**
+ * Ask again for what shows these kinds. What is being asked for just now may have been read before the change: it is
+ * asked for once more when it has come, since a first answer under way is otherwise taken for the newest.
+ */
+export function askAgain(client: QueryClient, kinds: readonly string[]): void {
+  for (const query of client.getQueryCache().findAll({ predicate: (each) => shows(kinds, each.queryKey) })) {
+    const again = () => client.invalidateQueries({ queryKey: query.queryKey, exact: true });
+    if (query.state.data === undefined && query.promise) void query.promise.then(again, again);
+    else void again();
+  }
+}
 
 /** Follow the controller's changes while the page is open; tells whether the line is up. */
 export function useLive(): Liveness {
@@ -82,8 +94,7 @@ async function follow(client: QueryClient, ending: AbortSignal, connected: () =>
     if (done) return;
     for (const event of reader.read(value)) {
       if (event.event !== "changed") continue;
-      const kinds = JSON.parse(event.data) as string[];
-      void client.invalidateQueries({ predicate: (query: Query) => shows(kinds, query.queryKey) });
+      askAgain(client, JSON.parse(event.data) as string[]);
     }
   }
 }

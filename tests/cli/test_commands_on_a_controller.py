@@ -153,6 +153,50 @@ def test_a_policy_is_made_changed_and_taken_away(furnished: Ringfence) -> None:
     assert furnished.json("policy list") == []
 
 
+def test_what_a_policy_would_do_is_shown_and_nothing_of_it_done(furnished: Ringfence) -> None:
+    furnished(CREATE)
+    furnished("vm create db -p payments -z red --flavor small --image blank --network backbone --label role=db")
+    asked = "--from role=web --to role=db --protocol tcp --port 5432"
+    tried = furnished(f"policy create web-to-db {asked} --dry-run")
+    assert "tcp 5432" in tried.stdout
+    assert "open 1 pair of VMs and close 0 pairs" in tried.stderr
+    assert furnished.json("policy list") == []
+    furnished(f"policy create web-to-db {asked}")
+    wider = furnished.json("policy update web-to-db --port 5432 --port 5433 --dry-run")
+    assert [pair["after"] for pair in wider["pairs"]] == [[{"protocol": "tcp", "ports": [5432, 5433]}]]
+    assert furnished.json("policy delete web-to-db --dry-run")["closes"] == 1
+    assert furnished.json("policy show web-to-db")["ports"] == [5432]
+
+
+def test_who_may_call_whom_is_told_as_a_list_and_as_a_matrix(furnished: Ringfence) -> None:
+    assert "everything is denied" in furnished("fence list").stderr
+    furnished(CREATE)
+    furnished("vm create db -p payments -z red --flavor small --image blank --network backbone --label role=db")
+    furnished("policy create web-to-db --from role=web --to role=db --protocol tcp --port 5432")
+    (way,) = [line for line in furnished("fence list").stdout.splitlines() if "5432" in line]
+    assert way.index("role=web (web)") < way.index("role=db (db)") < way.index("tcp 5432") < way.index("web-to-db")
+    # Who calls is a row, who is called a column, in one order.
+    web, db = [line.split() for line in furnished("fence matrix").stdout.splitlines() if "role=" in line]
+    assert (web[-3:], db[-2:]) == (["-", "tcp", "5432"], ["-", "-"])
+
+
+def test_a_place_is_shown_and_not_taken(furnished: Ringfence) -> None:
+    place = furnished("vm place -z red --flavor small --host h2")
+    assert "h2" in place.stdout
+    furnished("host cordon h2")
+    refused = furnished("vm place -z red --flavor small --host h2", code=1)
+    assert "h2:" in refused.stdout
+    assert furnished.json("vm list") == []
+
+
+def test_the_cloud_is_told_at_a_glance(furnished: Ringfence) -> None:
+    furnished(CREATE)
+    lines = furnished("overview").stdout.splitlines()
+    assert any("running=1" in line for line in lines)
+    (red,) = [line.split() for line in lines if line.split()[:1] == ["red"]]
+    assert red[1:5] == ["1", "1", "1", "vCPU,"], "one VM, on one host, with what it uses"
+
+
 def test_every_form_of_output_tells_the_same(furnished: Ringfence) -> None:
     as_json = furnished.json("zone list")
     assert yaml.safe_load(furnished("zone list -o yaml").stdout) == as_json

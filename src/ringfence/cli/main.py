@@ -19,6 +19,7 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
 
 NOUNS: dict[str, tuple[str, str]] = {
+    "overview": ("overview", "Show what there is in the cloud, and what room each zone has."),
     "whoami": ("whoami", "Show which account you are, and what it may."),
     "account": ("accounts", "Accounts: the people and services that use the cloud, and your own."),
     "role": ("roles", "Roles: what is permitted to whom."),
@@ -30,6 +31,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "flavor": ("flavors", "Flavors: the sizes a VM can have."),
     "network": ("networks", "Networks: the logical switches VMs are on."),
     "policy": ("policies", "Policies: what may pass between VMs; all else is denied."),
+    "fence": ("fence", "The fence: who may call whom. What is not told is denied."),
     "vm": ("vms", "VMs: create, start, stop, move, delete, console."),
     "operation": ("operations", "Operations: the long-running actions, with their steps."),
     "ledger": ("ledger", "The ledger: who changed what, and the proof that nobody changed that."),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ringfence.cli.fence import try_change
 from ringfence.cli.options import (
     LIST_LIMIT,
     LimitOption,
@@ -50,6 +51,9 @@ COLUMNS = (
 SELECTOR_HELP = "VMs, as zone=NAME, project=NAME, KEY=VALUE (a label); repeat to narrow."
 FromOption = Annotated[list[str], typer.Option("--from", help=f"The {SELECTOR_HELP}")]
 ToOption = Annotated[list[str], typer.Option("--to", help=f"The {SELECTOR_HELP}")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show which pairs of VMs it would open and close, and change nothing.")
+]
 PortOption = Annotated[list[int] | None, typer.Option("--port", min=1, max=65535, help="May be repeated; none is all.")]
 
 
@@ -87,6 +91,7 @@ def create_policy(
         str | None,
         typer.Option("--project", "-p", help="Whose it is; else the cloud's.", autocompletion=complete_projects),
     ] = None,
+    dry_run: DryRunOption = False,
     wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -103,6 +108,9 @@ def create_policy(
         "ports": port or [],
     }
     with connect(ctx) as client:
+        if dry_run:
+            try_change(client, {"becomes": body}, output)
+            return
         policy = client.create("/v1/policies", body)
         in_force(client, policy, wait=wait)
     show_one(policy, COLUMNS, output)
@@ -118,12 +126,13 @@ def update_policy(
     source: Annotated[list[str] | None, typer.Option("--from", help=f"The {SELECTOR_HELP}")] = None,
     target: Annotated[list[str] | None, typer.Option("--to", help=f"The {SELECTOR_HELP}")] = None,
     name: RenameOption = None,
+    dry_run: DryRunOption = False,
     wait: WaitOption = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change what a policy lets pass; what is given replaces what was there.
 
-    Example: ringfence policy update blue-to-red-web --protocol tcp --port 80 --port 443
+    Example: ringfence policy update blue-to-red-web --protocol tcp --port 80 --port 443 --dry-run
     """
     body = changes(
         name=name,
@@ -133,21 +142,45 @@ def update_policy(
         target=parse_selector(target, option="--to") if target else None,
     )
     with connect(ctx) as client:
+        if dry_run:
+            becomes = {**_as_asked(client.get(f"/v1/policies/{policy}")), **body}
+            try_change(client, {"policy": policy, "becomes": becomes}, output)
+            return
         changed = client.change(f"/v1/policies/{policy}", body)
         in_force(client, changed, wait=wait)
     show_one(changed, COLUMNS, output)
 
 
 @app.command("delete")
-def delete_policy(ctx: typer.Context, policy: PolicyArgument, yes: YesOption = False, wait: WaitOption = True) -> None:
+def delete_policy(
+    ctx: typer.Context,
+    policy: PolicyArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = True,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Delete a policy; what it let pass is denied again, open connections included.
 
     Example: ringfence policy delete blue-to-red-web --yes
     """
+    if dry_run:
+        with connect(ctx) as client:
+            try_change(client, {"policy": policy}, output)
+        return
     confirm(f"Delete policy {policy}?", yes=yes)
     with connect(ctx) as client:
         in_force(client, client.delete(f"/v1/policies/{policy}"), wait=wait)
     notice(f"Policy {policy} is deleted.")
+
+
+def _as_asked(policy: dict[str, Any]) -> dict[str, Any]:
+    """Give the policy as it would be asked for anew."""
+    asked = {key: policy[key] for key in ("name", "project", "protocol", "ports")}
+    sides = {
+        side: {part: policy[side][part] for part in ("zone", "project", "labels")} for side in ("source", "target")
+    }
+    return {**asked, **sides}
 
 
 def parse_selector(words: list[str], *, option: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 
 from ringfence.cli import custody, handovers
 from ringfence.cli.console import attach
+from ringfence.cli.main import EXIT_FAILED
 from ringfence.cli.options import (
     LIST_LIMIT,
     InProjectOption,
@@ -35,6 +36,13 @@ from ringfence.cli.progress import finish, in_force
 from ringfence.cli.vm_names import vm_id
 from ringfence.client.connection import Client
 from ringfence.model.vms import VmState
+
+PLACE = (
+    field("HOST", "host"),
+    field("REASON", "reason"),
+    field("AS WELL", "others"),
+    Column(title="NOT ON", cell=lambda item: "\n".join(f"{host}: {why}" for host, why in item["rejected"].items())),
+)
 
 app = typer.Typer(no_args_is_help=True, help="VMs: create, start, stop, move, delete, console.")
 handovers.add_commands(app)
@@ -148,6 +156,25 @@ def create_vm(
         ended = finish(client, client.create("/v1/vms", body), wait=wait, output=output)
         if ended is not None:
             _show(client, ended["subject_id"], output)
+
+
+@app.command("place")
+def place_vm(
+    ctx: typer.Context,
+    zone: Annotated[str, typer.Option("--zone", "-z", help="Its security zone.", autocompletion=complete_zones)],
+    flavor: Annotated[str, typer.Option("--flavor", help="Its size.", autocompletion=complete_flavors)],
+    host: ToHostOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show where a VM would be placed now, and why not on the other hosts. Nothing is made; exits 1 if no host fits.
+
+    Example: ringfence vm place -z red --flavor small
+    """
+    with connect(ctx) as client:
+        place = client.create("/v1/placements", {"zone": zone, "flavor": flavor, "host": host})
+    show_one(place, PLACE, output)
+    if place["host"] is None:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("start")

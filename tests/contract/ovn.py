@@ -7,7 +7,6 @@ port puts out is read from its capture file.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import struct
@@ -20,17 +19,17 @@ from pathlib import Path
 
 from tests.needs import missing
 
+from ringfence.lab.places import cache
+
 PATIENCE_SECONDS = 90.0
 
 
 def lab_root() -> Path:
     """Find the lab's root file system; without one there is no test (`needs.missing`)."""
-    places = [Path(os.environ["RINGFENCE_ROOTFS"])] if "RINGFENCE_ROOTFS" in os.environ else []
-    places += sorted((Path(__file__).parents[2] / "build" / "lab").glob("rootfs-*"))
-    for place in places:
+    for place in sorted(cache().glob("rootfs-*")):
         if (place / "usr/bin/ovn-northd").exists():
             return place
-    raise missing("no root file system of the lab (build/lab/rootfs-*): run `make lab-root`")
+    raise missing("no root file system of the lab: run `make lab-root`")
 
 
 @dataclass

@@ -4,11 +4,10 @@ import "@xterm/xterm/css/xterm.css";
 import { Button, Content, Flex, PageSection } from "@patternfly/react-core";
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
-import { useEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 
 import { api } from "../api/client";
-import { Ended, type Line, LineLabel, lineUrl, whyRefused } from "../parts/line";
+import { Ended, LineLabel, lineUrl, useLine, whyRefused } from "../parts/line";
 import { Heading } from "../parts/page";
 import { socketProtocols } from "../session";
 import { styledDocument } from "../terminal-styles";
@@ -16,23 +15,7 @@ import { styledDocument } from "../terminal-styles";
 export default function ConsolePage() {
   const { id = "" } = useParams();
   const vm = api.useQuery("get", "/v1/vms/{vm_id}", { params: { path: { vm_id: id } } }).data;
-  const [attempt, setAttempt] = useState(1);
-  const [line, setLine] = useState<Line>("connecting");
-  const [problem, setProblem] = useState<unknown>(null);
-  const place = useRef<HTMLDivElement>(null);
-  const leave = useRef<HTMLButtonElement>(null);
-
-  useEffect(() => {
-    if (place.current === null) return undefined;
-    setLine("connecting");
-    setProblem(null);
-    const ended = (why: unknown) => {
-      setLine("ended");
-      setProblem(why);
-    };
-    return attach(place.current, id, () => setLine("connected"), ended, () => leave.current?.focus());
-  }, [id, attempt]);
-
+  const { place, leave, line, problem, again } = useLine(id, attach);
   const name = vm?.name ?? "VM";
   return (
     <>
@@ -41,7 +24,7 @@ export default function ConsolePage() {
         under={{ to: `/vms/${id}`, name }}
         beside={<LineLabel line={line} />}
         actions={
-          <Button ref={leave} variant="secondary" onClick={() => setAttempt(attempt + 1)}>
+          <Button ref={leave} variant="secondary" onClick={again}>
             {line === "ended" ? "Connect again" : "Reconnect"}
           </Button>
         }

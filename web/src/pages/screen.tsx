@@ -5,33 +5,20 @@ import { useEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 
 import { api } from "../api/client";
-import { Ended, type Line, LineLabel, lineUrl, whyRefused } from "../parts/line";
+import { type Attach, Ended, LineLabel, lineUrl, useLine, whyRefused } from "../parts/line";
 import { Heading } from "../parts/page";
 import { socketProtocols } from "../session";
 
 export default function ScreenPage() {
   const { id = "" } = useParams();
   const vm = api.useQuery("get", "/v1/vms/{vm_id}", { params: { path: { vm_id: id } } }).data;
-  const [attempt, setAttempt] = useState(1);
-  const [line, setLine] = useState<Line>("connecting");
-  const [problem, setProblem] = useState<unknown>(null);
   const [fitted, setFitted] = useState(true);
-  const place = useRef<HTMLDivElement>(null);
-  const leave = useRef<HTMLButtonElement>(null);
   const screen = useRef<RFB | null>(null);
-
-  useEffect(() => {
-    if (place.current === null) return undefined;
-    setLine("connecting");
-    setProblem(null);
-    const ended = (why: unknown) => {
-      setLine("ended");
-      setProblem(why);
-    };
-    const joined = attach(place.current, id, () => setLine("connected"), ended, () => leave.current?.focus());
+  const { place, leave, line, problem, attempt, again } = useLine(id, (...how) => {
+    const joined = attach(...how);
     screen.current = joined.screen;
     return joined.leave;
-  }, [id, attempt]);
+  });
 
   useEffect(() => {
     if (screen.current !== null) screen.current.scaleViewport = fitted;
@@ -60,7 +47,7 @@ export default function ScreenPage() {
             <Button variant="secondary" isDisabled={line !== "connected"} onClick={() => void place.current?.requestFullscreen()}>
               Full screen
             </Button>
-            <Button ref={leave} variant="secondary" onClick={() => setAttempt(attempt + 1)}>
+            <Button ref={leave} variant="secondary" onClick={again}>
               {line === "ended" ? "Connect again" : "Reconnect"}
             </Button>
           </Flex>
@@ -83,11 +70,7 @@ const CONTROL_KEYSYMS = { ControlLeft: 0xffe3, ControlRight: 0xffe4 };
 
 /** Join a new screen to the VM; `leave` takes it away again. */
 function attach(
-  place: HTMLElement,
-  vmId: string,
-  connected: () => void,
-  ended: (why: unknown) => void,
-  left: () => void,
+  ...[place, vmId, connected, ended, left]: Parameters<Attach>
 ): { screen: RFB; leave: () => void } {
   const screen = new RFB(place, lineUrl(vmId, "screen"), { shared: true, wsProtocols: socketProtocols("ringfence.screen") });
   screen.background = "#151515";

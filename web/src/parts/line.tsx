@@ -1,5 +1,6 @@
 /** The line to a VM's console or screen: where it is, how it stands, and why it ended. */
 import { Alert } from "@patternfly/react-core";
+import { useEffect, useRef, useState } from "react";
 
 import { http, problemOf } from "../api/client";
 import { ProblemAlert } from "./problems";
@@ -11,6 +12,36 @@ export type Kind = "console" | "screen";
 export function lineUrl(vmId: string, kind: Kind): string {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   return `${scheme}://${location.host}/v1/vms/${encodeURIComponent(vmId)}/${kind}`;
+}
+
+/** Joins an element to the VM and tells how that goes; gives what takes it away again. `left`: who was in it leaves it. */
+export type Attach = (
+  place: HTMLElement,
+  vmId: string,
+  connected: () => void,
+  ended: (why: unknown) => void,
+  left: () => void,
+) => () => void;
+
+/** Keep the element `place` joined to the VM until the page is left; `again` joins it anew. Who leaves it comes to `leave`. */
+export function useLine(vmId: string, attach: Attach) {
+  const [attempt, setAttempt] = useState(1);
+  const [line, setLine] = useState<Line>("connecting");
+  const [problem, setProblem] = useState<unknown>(null);
+  const place = useRef<HTMLDivElement>(null);
+  const leave = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (place.current === null) return undefined;
+    setLine("connecting");
+    setProblem(null);
+    const ended = (why: unknown) => {
+      setLine("ended");
+      setProblem(why);
+    };
+    return attach(place.current, vmId, () => setLine("connected"), ended, () => leave.current?.focus());
+    // `attach` is what the page does, and not a value that changes.
+  }, [vmId, attempt]);
+  return { place, leave, line, problem, attempt, again: () => setAttempt(attempt + 1) };
 }
 
 export function LineLabel({ line }: { line: Line }) {

@@ -25,7 +25,7 @@ from ringfence.controller.api.requests import cursor_for
 from ringfence.model.names import OperationId, VmId
 from ringfence.model.operations import OperationState
 from ringfence.model.vms import VmState
-from ringfence.store import claims, networks, operations, vms
+from ringfence.store import claims, ledger, networks, operations, vms
 from ringfence.store.engine import Session, Store, open_store
 
 VMS = 10_000
@@ -50,6 +50,7 @@ def pages() -> Iterator[Figure]:
         with_vms = open_store(f"sqlite:///{data}/ringfence.db")
         starts = [None, *_populate(with_vms)]
         with program(data) as server:
+            _await_ledger(with_vms)
             ours = _paced(starts, partial(_over_http, server.url, token))
             bare = _paced(starts, partial(_straight, with_vms))
             at_full_speed = _unpaced(starts, partial(_over_http, server.url, token))
@@ -87,6 +88,15 @@ def _populate(store: Store) -> list[str]:
             ]
     ids.sort()
     return ids[PAGE - 1 : -1 : PAGE]
+
+
+def _await_ledger(store: Store) -> None:
+    """Wait until the controller has placed the ledger's entries of what was made: that is no part of listing it."""
+    while True:
+        with store.reading() as session:
+            if not ledger.is_waiting(session):
+                return
+        time.sleep(0.2)
 
 
 def _add_network(store: Store, number: int) -> None:
